@@ -1,0 +1,30 @@
+// What a route may say about caching (proxy.config.yaml, routes[].cache), as the cache sees it: times in seconds as
+// in RFC 9111, waits in milliseconds, sizes in bytes. config/schema.ts makes these from YAML.
+
+export interface CachePolicy {
+  /** Freshness lifetime where the origin states none, seconds; undefined: such responses are not stored. */
+  readonly ttl: number | undefined;
+  /** `ttl` wins over the origin's freshness, never over no-store and private. */
+  readonly override: boolean;
+  /** Freshness lifetime by status code, seconds, where the origin states none. */
+  readonly statuses: Readonly<Record<string, number>>;
+  /** §4.2.2: a tenth of the time since Last-Modified where nothing else is stated. */
+  readonly heuristic: boolean;
+  /** Whether a client's Cache-Control may force the origin to be asked. */
+  readonly clientDirectives: "honor" | "ignore";
+  /** Seconds. */
+  readonly staleWhileRevalidate: number;
+  /** Seconds. */
+  readonly staleIfError: number;
+  readonly key: {
+    readonly query: "all" | "none" | readonly string[];
+    readonly headers: readonly string[];
+    readonly cookies: readonly string[];
+  };
+  /** Templates: {name} stands for a path parameter of the route. */
+  readonly tags: readonly string[];
+  /** Bytes. */
+  readonly maxBody: number;
+  /** false: every request fetches for itself. Milliseconds. */
+  readonly collapse: { readonly wait: number; readonly lease: number } | false;
+}

@@ -1,0 +1,162 @@
+// What a store promises. No HTTP words here: keys, tags and values are opaque. memory.ts and redis.ts keep these
+// promises alike (test/store/contract.ts); tiered.ts and fail-open.ts wrap them.
+//
+// The fence. Every invalidation advances one clock and writes the new time into the slot of each tag it names. A
+// stored value carries tags and the clock as it stood before its making began, its stamp. It is usable if neither
+// the floor nor the slot of any of its tags is later than its stamp. Nothing is searched, nothing can be missed.
+//
+// Answers that need no waiting (memory) are given without a promise, so that a hit costs no turn of the event loop.
+
+/** Plain now, or later. */
+export type Soon<T> = T | Promise<T>;
+
+export interface Stored<V> {
+  readonly value: V;
+  /** The fence's clock before the making of the value began. */
+  readonly stamp: number;
+  readonly tags: readonly string[];
+  /** Epoch ms after which a memory above the store asks the store again instead of answering by itself. */
+  readonly freshUntil: number;
+  /** Epoch ms at which the store forgets the value. */
+  readonly keepUntil: number;
+}
+
+/** Bytes for values. `decode` answers undefined for what it did not write itself or what was damaged. */
+export interface Codec<V> {
+  encode(stored: Stored<V>): Uint8Array;
+  decode(bytes: Uint8Array): Stored<V> | undefined;
+  /** Approximate bytes that a stored value takes in memory. */
+  size(stored: Stored<V>): number;
+}
+
+/** What is known of a primary key as a whole. */
+export interface KeyRecord {
+  /** What its variants differ by, sorted; opaque. */
+  readonly names: readonly string[];
+  /** Epoch ms until which requests for it do not queue for one another, because what comes is not storable; 0: none. */
+  readonly passUntil: number;
+}
+
+export interface Key {
+  /** Injective text of any length. */
+  readonly primary: string;
+  /** The variant of this key's request where variants differ by `names`; injective text. */
+  variant(names: readonly string[]): string;
+}
+
+export interface LimitQuestion {
+  /** Whose quota of which limit: injective text. */
+  readonly key: string;
+  readonly algorithm: "fixed-window" | "sliding-window";
+  /** How many are admitted in a window. */
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+export interface Verdict {
+  readonly allowed: boolean;
+  /** How many more would be admitted now. */
+  readonly remaining: number;
+  /** Ms until quota is available again (refused), or until the window has passed (allowed). */
+  readonly resetMs: number;
+}
+
+export interface Question {
+  /** undefined: only the fence and the limits are asked for. */
+  readonly key: Key | undefined;
+  /** Tags that a value of this key is known to carry; their slots are read. */
+  readonly tags: readonly string[];
+  /** Each is charged one. */
+  readonly limits: readonly LimitQuestion[];
+  /** True: a memory above the store must not answer on trust. */
+  readonly certain?: boolean;
+}
+
+/** One reading of the fence. */
+export interface FenceReading {
+  /** False: the fence could not be read (or memory answered on trust). The numbers mean nothing then: no flight may be joined, and what
+   * is made after this reading must not be stored. */
+  readonly shared: boolean;
+  /** The clock: the stamp of whatever is begun after this reading. */
+  readonly clock: number;
+  /** The latest of the floor and the slots of the tags asked about. */
+  readonly latest: number;
+}
+
+export interface Reading<V> {
+  readonly fence: FenceReading;
+  readonly record: KeyRecord | undefined;
+  /** The stored value, usable or not: one that is not may still be validated. */
+  readonly stored: Stored<V> | undefined;
+  /** Neither the floor nor the slot of any of the value's tags is later than its stamp. */
+  readonly usable: boolean;
+  /** In the order of the question; undefined: the store could not be asked. */
+  readonly verdicts: readonly Verdict[] | undefined;
+}
+
+/** How a flight ended, for those who wait for it elsewhere. */
+export type Landing = "stored" | "not-storable" | "failed";
+
+export interface Lease {
+  /** Ends the lease and wakes whoever waits, telling them how it ended. Never rejects. Renewal is the store's affair. */
+  release(landing: Landing): void;
+}
+
+export interface Lead<V> {
+  /** undefined: somebody else leads. */
+  readonly lease: Lease | undefined;
+  /** Ms after which the other's lease ends unless it is renewed; 0 with a lease. */
+  readonly retryMs: number;
+  /** A look taken after the lease was asked for. */
+  readonly reading: Reading<V>;
+}
+
+/** A wait for somebody else's flight. */
+export interface Watch {
+  /** The next landing told since the watch began; undefined after `waitMs` without one. May be called again. */
+  landed(waitMs: number): Promise<Landing | undefined>;
+  close(): void;
+}
+
+/** A write under way, noted in the journal before it is forwarded. */
+export interface Write {
+  /** False: it could not be noted where the others see it; if this process dies now, nobody invalidates for it. */
+  readonly noted: boolean;
+  /** The write happened, or nobody knows: invalidates. Resolves when no store user can be answered with what was
+   * overtaken, or when `writeDeadline` has passed and the invalidation is kept for replay. Never rejects. */
+  commit(): Promise<void>;
+  /** The write did not happen. Never rejects. */
+  discard(): void;
+}
+
+/** Tells that `tags` were invalidated at `clock`; tags undefined: everything was. */
+export interface Notice {
+  readonly clock: number;
+  readonly tags: readonly string[] | undefined;
+}
+
+export interface Store<V> {
+  /** Reads and charges, in one round trip; a second one only where the memory of names and tags proves wrong. */
+  look(question: Question): Soon<Reading<V>>;
+  /** Asks for the lease of `key` in the variant it has under `names`, and looks, in one round trip. */
+  lead(key: Key, names: readonly string[], tags: readonly string[], leaseMs: number): Soon<Lead<V>>;
+  /** Resolves once landings of `key` under `names` will be heard. */
+  watch(key: Key, names: readonly string[]): Soon<Watch>;
+  /** Stores. `names` are what the variants of the key differ by from now on. */
+  put(key: Key, names: readonly string[], stored: Stored<V>): Soon<void>;
+  /** Notes that requests for `key` need not queue for one another until `untilMs` (epoch). */
+  pass(key: Key, names: readonly string[], untilMs: number): Soon<void>;
+  /** Notes a write that will invalidate `tags`, before it is forwarded. */
+  begin(tags: readonly string[]): Soon<Write>;
+  /** Hears of every invalidation, this process's own ones before their commit resolves, the others' as they are told. */
+  onInvalidated(listener: (notice: Notice) => void): void;
+  /** For /readyz and the log. */
+  health(): Health;
+  close(): Promise<void>;
+}
+
+export interface Health {
+  readonly state: "ok" | "degraded";
+  /** In words, for a person: what is wrong, or what is used. */
+  readonly detail: string;
+}
