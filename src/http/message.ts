@@ -56,3 +56,14 @@ export interface Flow {
   /** The sink wants no more; the source lets go of what it holds and calls the sink no more. */
   cancel(): void;
 }
+
+/** `request` with other fields; everything else is still the received one's. */
+export function withFields(request: Request, fields: Fields): Request {
+  const { method, scheme, authority, target, content, peer, upgrade } = request;
+  return {
+    ...{ method, scheme, authority, target, fields, content, peer, upgrade },
+    get signal() {
+      return request.signal;
+    },
+  };
+}
