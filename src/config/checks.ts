@@ -1,0 +1,71 @@
+// What is wrong between values that are each right by themselves? Looks at the file as written, with defaults merged in,
+// so that it can speak up together with schema.ts; what schema.ts refuses is passed over here.
+
+import { type Address, readAddress } from "./addresses.ts";
+import { isMapping, type Mapping } from "./document.ts";
+import type { Mistake, Path } from "./mistakes.ts";
+import { paramNames, parsePattern, patternShape, type Segment } from "./pattern.ts";
+import { DEFAULT_ADMIN, DEFAULT_LISTEN } from "./schema.ts";
+
+export function checkTogether(file: Mapping): Mistake[] {
+  const routes = Array.isArray(file.routes) ? file.routes.map(mappingOf) : [];
+  return [...checkListeners(file), ...checkDuplicates(routes), ...routes.flatMap(checkTags)];
+}
+
+function checkListeners({ listen = DEFAULT_LISTEN, admin = DEFAULT_ADMIN }: Mapping): Mistake[] {
+  const [first, second] = [listen, admin].map((value) => (typeof value === "string" ? readAddress(value) : undefined));
+  if (first === undefined || second === undefined || !overlap(first, second)) return [];
+  return [{ path: ["admin"], text: `is the address of listen, "${listen}"; write another port` }];
+}
+
+function overlap(one: Address, other: Address): boolean {
+  if ("path" in one || "path" in other) return "path" in one && "path" in other && one.path === other.path;
+  const hosts = [one, other].map(({ host }) => (host === "localhost" ? "127.0.0.1" : host));
+  const isAnywhere = hosts.some((host) => host === "0.0.0.0" || host === "::");
+  return one.port === other.port && one.port !== 0 && (isAnywhere || hosts[0] === hosts[1]);
+}
+
+function checkDuplicates(routes: readonly Mapping[]): Mistake[] {
+  const seen = new Map<string, number>();
+  return routes.flatMap((route, index) => {
+    const segments = segmentsOf(route);
+    if (segments === undefined) return [];
+    const shape = `${typeof route.host === "string" ? route.host.toLowerCase() : ""}${patternShape(segments)}`;
+    const first = seen.get(shape);
+    if (first === undefined) {
+      seen.set(shape, index);
+      return [];
+    }
+    const text = `matches the same requests as routes[${first}].path ${JSON.stringify(routes[first]?.path)}`;
+    return [{ path: ["routes", index, "path"], text: `${text}; keep one of them` }];
+  });
+}
+
+/** {name} in a tag must be a parameter of the path. */
+function checkTags(route: Mapping, index: number): Mistake[] {
+  const segments = segmentsOf(route);
+  if (segments === undefined) return [];
+  const names = new Set(paramNames(segments));
+  return ["cache", "invalidate"].flatMap((key) => {
+    const { tags } = mappingOf(route[key]);
+    return (Array.isArray(tags) ? tags : []).flatMap((tag, position) =>
+      unknownNames(tag, names).map((name) => ({
+        path: ["routes", index, key, "tags", position] satisfies Path,
+        text: `{${name}} is no parameter of the path ${JSON.stringify(route.path)}; write :${name} in the path, or leave it out`,
+      })),
+    );
+  });
+}
+
+function unknownNames(tag: unknown, names: ReadonlySet<string>): string[] {
+  if (typeof tag !== "string") return [];
+  return [...tag.matchAll(/\{(\w+)\}/g)].map(([, name = ""]) => name).filter((name) => !names.has(name));
+}
+
+function segmentsOf({ path }: Mapping): readonly Segment[] | undefined {
+  return typeof path === "string" ? parsePattern(path) : undefined;
+}
+
+function mappingOf(value: unknown): Mapping {
+  return isMapping(value) ? value : {};
+}

@@ -1,0 +1,87 @@
+// How is it said what is wrong with a configuration? One line each: place, path of the key, what is wrong, how to
+// write it. Values are shown escaped, shortened and without the password of a URL.
+
+export type Path = readonly (string | number)[];
+
+export interface Mistake {
+  readonly path: Path;
+  /** "what is wrong; how to write it" */
+  readonly text: string;
+  /** Where it stands in the file, where that is not where `path` stands. */
+  readonly offset?: number;
+}
+
+/** Everything wrong with the configuration at once; the message has one line for each mistake. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  readonly mistakes: readonly string[];
+
+  constructor(mistakes: readonly string[], options?: ErrorOptions) {
+    super(mistakes.join("\n"), options);
+    this.mistakes = mistakes;
+  }
+}
+
+const MAX_SHOWN_LENGTH = 80;
+const MAX_SEARCHED_LENGTH = 4096;
+const MAX_GUESSES = 100;
+
+/** "routes[1].cache.ttl" */
+export function pathText(path: Path): string {
+  const text = path.map((part) => {
+    if (typeof part === "number") return `[${part}]`;
+    return /^[\w-]+$/.test(part) ? `.${part}` : `[${shown(part)}]`;
+  });
+  return text.join("").replace(/^\./, "");
+}
+
+/** `value` as it may stand in a message: one line, no control characters, no secrets. */
+export function shown(value: unknown): string {
+  if (value === null) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  return typeof value === "string" ? quoted(value) : String(value);
+}
+
+function quoted(value: string): string {
+  const open = value.slice(0, MAX_SEARCHED_LENGTH).replace(/\/\/.*@/, "//***@");
+  const short = open.length > MAX_SHOWN_LENGTH ? `${open.slice(0, MAX_SHOWN_LENGTH)}…` : open;
+  return escaped(JSON.stringify(short));
+}
+
+/** `text` on one line, without control characters. */
+export function escaped(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** One line for each of the keys that are not known. */
+export function unknownKeys(keys: readonly string[], known: readonly string[]): string {
+  return keys.map((key, index) => (index < MAX_GUESSES ? unknownKey(key, known) : "unknown key")).join("\n");
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  const letters = (name: string) => name.toLowerCase().replace(/[^a-z]/g, "");
+  const [nearest] = known
+    .map((name) => ({ name, distance: distance(letters(key.slice(0, 40)), letters(name)) }))
+    .filter(({ name, distance }) => distance <= (name.length < 4 ? 1 : Math.max(2, name.length / 3)))
+    .sort((a, b) => a.distance - b.distance);
+  if (nearest !== undefined) return `unknown key; did you mean ${nearest.name}?`;
+  return `unknown key; the keys here are ${known.join(", ")}`;
+}
+
+/** Letters to insert, remove or change (Levenshtein). */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...to].entries()) {
+      const changed = (row[j] ?? 0) + (letter === other ? 0 : 1);
+      next.push(Math.min(changed, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

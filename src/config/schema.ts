@@ -1,0 +1,276 @@
+// Which keys may proxy.config.yaml have, what do they mean, what are they where left out? The one table: load.ts checks
+// with it, table.ts prints it. Defaults stand here as one would write them in the file. A value keeps its key's name
+// and becomes what the program counts in: seconds where RFC 9111 does, else milliseconds, and bytes.
+
+import * as z from "zod";
+import type { CachePolicy } from "../cache/policy.ts";
+import { type Address, address, host, network, originUrl, redisUrl } from "./addresses.ts";
+import { unknownKeys } from "./mistakes.ts";
+import {
+  complaint,
+  count,
+  fieldName,
+  flag,
+  formed,
+  list,
+  milliseconds,
+  oneOf,
+  pattern,
+  seconds,
+  size,
+  token,
+} from "./values.ts";
+
+export const DEFAULT_LISTEN = "127.0.0.1:8080";
+export const DEFAULT_ADMIN = "127.0.0.1:8081";
+
+/** The one route where there are none. */
+export const EVERYTHING = { path: "/*", cache: {} } as const;
+
+const MANY = 1024;
+
+const off = z.literal(false);
+
+const tag = () =>
+  formed(/^(?:[^{}\s,]|\{[A-Za-z][A-Za-z0-9_]*\}){1,256}$/, "a tag without spaces and commas", "product:{id}");
+
+const origin = mapping({
+  url: either(
+    [originUrl(), list(originUrl(), 64, "[http://127.0.0.1:3000]")],
+    "a URL or a list of them",
+    "http://127.0.0.1:3000",
+  )
+    .transform((url): readonly string[] => (typeof url === "string" ? [url] : url))
+    .describe("Where the service is: one URL, or several, taken in turn."),
+  connections: count(1, 65_536).prefault(128).describe("Connections to each URL, at most."),
+  timeout: mapping({
+    connect: milliseconds({ from: "1ms" }).prefault("2s").describe("Until a connection stands."),
+    headers: milliseconds({ from: "1ms" }).prefault("15s").describe("Until the head of a response is there."),
+    body: milliseconds({ from: "1ms" }).prefault("30s").describe("Between two pieces of a response's content."),
+  })
+    .prefault({})
+    .describe("How long the origin may take."),
+});
+
+const redis = mapping({
+  url: redisUrl().describe("redis:// or rediss://, with the number of the database as path."),
+  connections: count(1, 256).prefault(4).describe("Pooled connections, each pipelined."),
+  deadline: milliseconds({ from: "1ms" }).prefault("50ms").describe("A cache read slower than this counts as a miss."),
+  writeDeadline: milliseconds({ from: "1ms" }).prefault("1s").describe("How long a write waits for its invalidation."),
+  settle: milliseconds()
+    .prefault("1s")
+    .describe("How long nothing is read from Redis after it was away, so that every sidecar has caught up."),
+});
+
+const store = mapping({
+  prefix: formed(/^[\w.:-]{1,64}$/, "a prefix of letters, digits and . : _ -", "forebay")
+    .prefault("forebay")
+    .describe("What the Redis keys begin with; sidecars with the same prefix act as one."),
+  redis: redis.optional().describe("The shared store. Left out: memory alone, which suits one sidecar."),
+  fence: mapping({
+    slots: count(1024, 16_777_216)
+      .prefault(1_048_576)
+      .describe("Slots of the fence, 8 bytes each. The same in every sidecar."),
+  })
+    .prefault({})
+    .describe("How finely invalidations are told apart."),
+  memory: mapping({
+    max: size("64gb", "64mb").prefault("64mb").describe("Memory for stored responses."),
+    trust: milliseconds({ to: "1h", example: "1s" })
+      .prefault("0s")
+      .describe("How long memory may answer without asking Redis whether the response was invalidated."),
+  })
+    .prefault({})
+    .describe("Stored responses in this process, above Redis."),
+});
+
+const rateLimit = mapping({
+  limit: count(1, 1_000_000_000).describe("Requests allowed to each client per window."),
+  window: milliseconds({ from: "1ms", example: "1m" }).describe("How long a window is."),
+  algorithm: oneOf(["sliding-window", "fixed-window"])
+    .prefault("sliding-window")
+    .describe("Whether the window moves with time or begins anew each time it ends."),
+  by: oneOf(["ip"]).prefault("ip").describe("Who is counted: the address of the client."),
+  onStoreFailure: oneOf(["local", "allow", "deny"])
+    .prefault("local")
+    .describe("While Redis does not answer: count in this sidecar, allow everything, or refuse with 503."),
+});
+
+const cache = mapping({
+  ttl: seconds().optional().describe("Freshness lifetime where the origin states none."),
+  override: flag().prefault(false).describe("`ttl` wins over the origin's freshness, never over no-store and private."),
+  statuses: z
+    .record(formed(/^[2-5]\d\d$/, "a status code from 200 to 599", "404"), seconds({ example: "10s" }), {
+      error: ({ input }) => complaint(input, "a mapping of status codes to durations", "{ 404: 10s }"),
+    })
+    .prefault({})
+    .describe("Freshness lifetime by status code. Errors are not stored unless named here."),
+  heuristic: flag()
+    .prefault(false)
+    .describe("RFC 9111 §4.2.2: a tenth of the time since Last-Modified, where nothing else is stated."),
+  clientDirectives: oneOf(["honor", "ignore"])
+    .prefault("honor")
+    .describe("Whether a client's Cache-Control may force the origin to be asked."),
+  staleWhileRevalidate: seconds({ example: "30s" })
+    .prefault("0s")
+    .describe("How long a stale response may be answered with while it is validated, where the origin does not say."),
+  staleIfError: seconds({ example: "10m" })
+    .prefault("0s")
+    .describe("How long a stale response may stand in for an origin that fails, where the origin does not say."),
+  key: mapping({
+    query: either(
+      [oneOf(["all", "none"]), list(formed(/^.{1,256}$/s, "the name of a query parameter", "page"), MANY, "[page]")],
+      "all, none or a list of names",
+      "[page, sort]",
+    )
+      .prefault("all")
+      .describe("Query parameters that make another response: `all`, `none` or their names."),
+    headers: list(fieldName(), 64, "[accept-language]")
+      .prefault([])
+      .describe("Request header fields that do, whatever Vary says."),
+    cookies: list(token("the name of a cookie", "currency"), 64, "[currency]")
+      .prefault([])
+      .describe("Cookies that do."),
+  })
+    .prefault({})
+    .describe("What tells responses of one path apart, besides the authority."),
+  tags: list(tag(), 64, '["product:{id}"]')
+    .prefault([])
+    .describe("Names to invalidate by. `{id}` is the parameter `:id` of the path."),
+  maxBody: size("512mb", "1mb").prefault("1mb").describe("Longer content is passed on, not stored."),
+  collapse: either(
+    [
+      off,
+      mapping({
+        wait: milliseconds().prefault("5s").describe("How long a request waits for the fetch of another."),
+        lease: milliseconds({ from: "1ms", example: "10s" })
+          .prefault("10s")
+          .describe("How long a sidecar that died in its fetch delays the others, at most."),
+      }),
+    ],
+    "a mapping or false",
+    "{ wait: 5s, lease: 10s }",
+  )
+    .prefault({})
+    .describe("Many requests for one response, one fetch; `false`: each for itself."),
+});
+
+const invalidate = mapping({
+  paths: list(pattern(), MANY, '[/products, "/search*"]')
+    .prefault([])
+    .describe("Path patterns. A `:param` of the route's own path is filled in, any other stands for everything."),
+  tags: list(tag(), MANY, '["product:{id}"]').prefault([]).describe("Tags of stored responses, `{id}` filled in."),
+});
+
+const routeKeys = {
+  cache: either([off, cache], "a mapping or false", "{ ttl: 5m }")
+    .optional()
+    .describe("What is stored. `{}`: what the origin itself makes fresh; `false` or left out: nothing."),
+  rateLimit: rateLimit.optional().describe("How often one client may ask on this route."),
+  invalidate: invalidate.optional().describe("What an unsafe request invalidates, besides its own path."),
+  onStoreFailure: oneOf(["proceed", "refuse"])
+    .prefault("proceed")
+    .describe("Unsafe requests while Redis is away: take them and invalidate later, or refuse them with 503."),
+};
+
+const route = mapping({
+  path: pattern().describe("Text, `:param` for one segment, `*` at the end for any rest. The most specific one wins."),
+  host: host().optional().describe("Only requests for this host; without port: on any port."),
+  ...routeKeys,
+});
+
+/** The whole file. Routes are checked after `defaults` was merged into them, so nothing else depends on `defaults`. */
+export const fileSchema = mapping({
+  listen: address(DEFAULT_LISTEN)
+    .prefault(DEFAULT_LISTEN)
+    .describe("Where clients connect: `host:port`, `:port` or `unix:/path`."),
+  admin: either([off, address(DEFAULT_ADMIN)], "host:port or false", DEFAULT_ADMIN)
+    .prefault(DEFAULT_ADMIN)
+    .describe("Where health is told; `false` turns it off."),
+  origin: either(
+    [originUrl().transform((url) => origin.parse({ url })), origin],
+    "a URL or a mapping",
+    "http://127.0.0.1:3000",
+  ).describe("The service behind: its URL, or a mapping."),
+  trustedProxies: list(network(), MANY, "[loopback]")
+    .prefault([])
+    .describe("Whose X-Forwarded-For and Forwarded are believed: CIDRs, `loopback`, `private`."),
+  store: store.prefault({}).describe("Where responses, limits and invalidations are kept."),
+  rateLimit: rateLimit.optional().describe("A limit for all routes together."),
+  defaults: mapping({ ...routeKeys, rateLimit: rateLimit.partial().optional() })
+    .optional()
+    .describe("Keys of a route, for those that do not set them themselves."),
+  routes: list(route, 10_000, "[{ path: /products }]")
+    .prefault([EVERYTHING])
+    .describe("What is done with which requests; where none matches, the answer is 404."),
+  drain: milliseconds({ example: "10s" }).prefault("10s").describe("How long requests under way may take at shutdown."),
+  log: mapping({
+    level: oneOf(["debug", "info", "warn", "error", "silent"]).prefault("info").describe("What is worth a line."),
+    access: flag().prefault(true).describe("One line for each request, at level info."),
+    query: flag().prefault(false).describe("Whether query values may be written."),
+    headers: list(fieldName(), 64, "[user-agent]").prefault([]).describe("Request header fields that may be written."),
+  })
+    .prefault({})
+    .describe("Lines on stdout, as JSON."),
+});
+
+type File = z.output<typeof fileSchema>;
+
+/** Frozen through and through. Durations in milliseconds, except those of a CachePolicy; sizes in bytes. */
+export type Config = Readonly<Omit<File, "defaults" | "routes">> & {
+  readonly listen: Address;
+  readonly admin: Address | false;
+  readonly routes: readonly RouteConfig[];
+};
+
+export type OriginConfig = Config["origin"];
+export type RateLimitConfig = z.output<typeof rateLimit>;
+
+export interface RouteConfig {
+  /** Host and path as one text, unique: "/products/:id". */
+  readonly id: string;
+  /** A pattern in normal form. */
+  readonly path: string;
+  readonly host: string | undefined;
+  readonly cache: CachePolicy | false;
+  /** Those of `cache`; none without. */
+  readonly tags: readonly string[];
+  readonly rateLimit: RateLimitConfig | undefined;
+  readonly invalidate: { readonly paths: readonly string[]; readonly tags: readonly string[] } | undefined;
+  readonly onStoreFailure: "proceed" | "refuse";
+}
+
+/** The configuration that a checked file means. */
+export function configFrom({ defaults: _, routes, ...rest }: File): Config {
+  return { ...rest, routes: routes.map(routeFrom) };
+}
+
+function routeFrom({ path, host, cache, rateLimit, invalidate, onStoreFailure }: File["routes"][number]): RouteConfig {
+  return {
+    id: `${host ?? ""}${path}`,
+    path,
+    host,
+    cache: cache ? { ...cache, ttl: cache.ttl } : false,
+    tags: cache ? cache.tags : [],
+    rateLimit,
+    invalidate,
+    onStoreFailure,
+  };
+}
+
+/** A mapping with these keys and no others. */
+function mapping<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  const example = `{ ${known[0]}: … }; its keys are ${known.join(", ")}`;
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? unknownKeys(issue.keys as readonly string[], known)
+        : complaint(issue.input, "a mapping", example),
+  });
+}
+
+/** One of several forms; `wanted` and `write` are said where the value is of none. */
+function either<const Forms extends readonly z.core.SomeType[]>(forms: Forms, wanted: string, write: string) {
+  return z.union(forms, { error: ({ input }) => complaint(input, wanted, write) });
+}
