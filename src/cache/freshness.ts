@@ -1,0 +1,115 @@
+// For how long is a response fresh, and how old is it (RFC 9111 §4.2)? Seconds throughout, clocks in epoch ms. What
+// stale responses may still be used for is decided in storing.ts (permission) and reuse.ts (the moment).
+
+import { type CacheControl, seconds } from "../http/cache-control.ts";
+import { parseHttpDate } from "../http/date.ts";
+import { field } from "../http/fields.ts";
+import type { Fields } from "../http/message.ts";
+import type { CachePolicy } from "./policy.ts";
+import { hasValidator, type StoredHead } from "./stored-response.ts";
+
+export interface FreshnessAsk {
+  readonly status: number;
+  readonly fields: Fields;
+  /** Of `fields`. */
+  readonly cc: CacheControl;
+  readonly policy: CachePolicy;
+  /** Epoch ms. */
+  readonly requestTime: number;
+  readonly responseTime: number;
+}
+
+export interface Freshness {
+  /** freshness_lifetime, seconds. */
+  readonly lifetime: number;
+  /** Who stated it. "route" also outranks the response's no-cache, where it is there by `override`. */
+  readonly statedBy: "origin" | "heuristic" | "route";
+}
+
+/**
+ * The lifetime: s-maxage, max-age, Expires (§4.2.1), then the heuristic where enabled (§4.2.2), then the route's; with
+ * `override` the route's first. undefined: nobody states one.
+ *
+ * The route's counts from the arrival here, so the age on arrival is added: an operator who writes `ttl: 2s` wants two
+ * seconds of hits, however long the origin took.
+ */
+export function freshnessLifetime(ask: FreshnessAsk): Freshness | undefined {
+  const configured = configuredLifetime(ask.status, ask.policy);
+  const route: Freshness | undefined =
+    configured === undefined ? undefined : { lifetime: configured + initialAge(ask), statedBy: "route" };
+  if (ask.policy.override && route !== undefined) return route;
+  const stated = statedLifetime(ask);
+  if (stated !== undefined) return { lifetime: stated, statedBy: "origin" };
+  const heuristic = ask.policy.heuristic ? heuristicLifetime(ask) : undefined;
+  return heuristic === undefined ? route : { lifetime: heuristic, statedBy: "heuristic" };
+}
+
+/** corrected_initial_age (§4.2.3), seconds. */
+export function initialAge(ask: Pick<FreshnessAsk, "fields" | "requestTime" | "responseTime">): number {
+  const { fields, requestTime, responseTime } = ask;
+  // Date has whole seconds only: a part of one tells nothing.
+  const apparentAge = Math.floor((responseTime - dateOf(fields, responseTime)) / 1000);
+  const responseDelay = Math.max(0, responseTime - requestTime) / 1000;
+  return Math.max(apparentAge, ageValue(fields) + responseDelay);
+}
+
+/** current_age (§4.2.3), seconds, not rounded. */
+export function currentAge(stored: StoredHead, now: number): number {
+  return stored.initialAge + Math.max(0, now - stored.responseTime) / 1000;
+}
+
+/**
+ * For how long past its freshness a stored response is worth keeping, seconds: as long as it may be used stale; and where
+ * it can be validated as long again as it was fresh, but ten minutes to a day.
+ */
+export function keepSeconds(stored: StoredHead): number {
+  const staleUse = Math.max(stored.staleWhileRevalidate, stored.staleIfError);
+  const validation = hasValidator(stored) ? Math.min(Math.max(stored.lifetime, 600), 86_400) : 0;
+  return Math.max(staleUse, validation);
+}
+
+/** Those of the heuristically cacheable statuses (RFC 9110 §15.1) that are no errors; errors are not cached unless the
+ * route names them. */
+const UNERRING: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
+/** Where the heuristic is enabled, client errors too that RFC 9110 §15.1 lists. */
+const HEURISTIC: ReadonlySet<number> = new Set([...UNERRING, 404, 405, 410, 414]);
+/** A tenth of a long life is still at most a day: beyond that §4.2.2 would want a warning. */
+const MAX_HEURISTIC = 86_400;
+/** §1.2.2. */
+const MAX_DELTA = 2 ** 31;
+
+function configuredLifetime(status: number, policy: CachePolicy): number | undefined {
+  return policy.statuses[status] ?? (UNERRING.has(status) ? policy.ttl : undefined);
+}
+
+/** What the origin states; garbage states that it is stale (§4.2.1). */
+function statedLifetime({ fields, cc, responseTime }: FreshnessAsk): number | undefined {
+  if (cc.has("s-maxage")) return seconds(cc, "s-maxage") ?? 0;
+  if (cc.has("max-age")) return seconds(cc, "max-age") ?? 0;
+  const expires = field(fields, "expires");
+  if (expires === undefined) return cc.has("no-cache") ? 0 : undefined;
+  const expiry = parseHttpDate(expires, responseTime);
+  if (expiry === undefined) return 0;
+  return Math.min(MAX_DELTA, Math.max(0, (expiry - dateOf(fields, responseTime)) / 1000));
+}
+
+function heuristicLifetime({ status, fields, cc, responseTime }: FreshnessAsk): number | undefined {
+  if (!HEURISTIC.has(status) && !cc.has("public")) return undefined;
+  const text = field(fields, "last-modified");
+  const lastModified = text === undefined ? undefined : parseHttpDate(text, responseTime);
+  if (lastModified === undefined) return undefined;
+  const unchanged = (dateOf(fields, responseTime) - lastModified) / 1000;
+  return unchanged < 0 ? undefined : Math.min(MAX_HEURISTIC, unchanged / 10);
+}
+
+/** When the origin made the response, epoch ms; where it does not say, when it came (RFC 9110 §6.6.1). */
+function dateOf(fields: Fields, responseTime: number): number {
+  const text = field(fields, "date");
+  return (text === undefined ? undefined : parseHttpDate(text, responseTime)) ?? responseTime;
+}
+
+/** §5.1: of several members the first; what is no number of seconds is ignored. */
+function ageValue(fields: Fields): number {
+  const first = field(fields, "age")?.split(",", 1)[0]?.trim();
+  return first !== undefined && /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA) : 0;
+}

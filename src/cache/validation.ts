@@ -1,0 +1,107 @@
+// How is the origin asked whether a stored response still holds, and what does its 304 change (RFC 9111 §4.3)? Towards
+// clients preconditions are evaluated by http/preconditions.ts instead.
+
+import { parseCacheControl } from "../http/cache-control.ts";
+import { formatHttpDate, parseHttpDate } from "../http/date.ts";
+import { field, has, without } from "../http/fields.ts";
+import type { Fields, Request } from "../http/message.ts";
+import { freshnessLifetime } from "./freshness.ts";
+import type { CachePolicy } from "./policy.ts";
+import type { StoredResponse } from "./stored-response.ts";
+import { storedHead } from "./storing.ts";
+
+/**
+ * The fields of the request that fills the cache: without the client's own conditions and ranges, which are answered from
+ * what comes; with ours (§4.3.1) where `stored` has validators.
+ */
+export function conditionalFields(request: Request, stored?: StoredResponse): Fields {
+  const fields = without(request.fields, CONDITIONS);
+  if (stored?.etag !== undefined) fields.push("If-None-Match", stored.etag);
+  if (stored?.lastModified !== undefined) fields.push("If-Modified-Since", stored.lastModified);
+  return fields;
+}
+
+export interface FreshenTimes {
+  /** Epoch ms: the conditional request went out, the 304 came in. */
+  readonly requestTime: number;
+  readonly responseTime: number;
+  readonly policy: CachePolicy;
+}
+
+/**
+ * The stored response as the 304 updates it (§3.2, §4.3.4); undefined where the 304 does not speak of it. It may be
+ * delivered; whether it may be stored again is for `storing` to say of its fields: a 304 may well forbid that.
+ * @param notModified hop-by-hop fields removed, Age still there
+ */
+export function freshen(
+  stored: StoredResponse,
+  notModified: { readonly status: number; readonly fields: Fields },
+  times: FreshenTimes,
+): StoredResponse | undefined {
+  if (notModified.status !== 304 || !selects(notModified.fields, stored)) return undefined;
+  const fields = merged(stored, notModified.fields, times.responseTime);
+  const cc = parseCacheControl(field(fields, "cache-control"));
+  const ask = { status: stored.status, fields, cc, ...times };
+  const freshness = freshnessLifetime(ask) ?? { lifetime: 0, statedBy: "origin" };
+  return { ...storedHead(ask, freshness), body: stored.body };
+}
+
+const CONDITIONS: ReadonlySet<string> = new Set([
+  "if-match",
+  "if-none-match",
+  "if-modified-since",
+  "if-unmodified-since",
+  "if-range",
+  "range",
+]);
+
+/** Not updated (§3.2): they describe the bytes stored, or the message that the 304 itself is. */
+const OF_THE_BODY: ReadonlySet<string> = new Set([
+  "content-length",
+  "content-encoding",
+  "content-range",
+  "transfer-encoding",
+  "trailer",
+]);
+
+/**
+ * §4.3.4. Two departures, both for 304s that did answer our own condition: one without any validator selects, since many
+ * origins leave them out; and a weak validator of ours is compared weakly even if the 304's is strong, since origins
+ * that compress on the way weaken it in the 200 alone.
+ */
+function selects(fields: Fields, stored: StoredResponse): boolean {
+  const etag = field(fields, "etag");
+  if (etag !== undefined && stored.etag !== undefined) {
+    return opaque(etag) === opaque(stored.etag);
+  }
+  if (etag !== undefined && !isWeak(etag)) return false;
+  const lastModified = field(fields, "last-modified");
+  if (lastModified === undefined || stored.lastModified === undefined) return true;
+  return lastModified === stored.lastModified || isSameTime(lastModified, stored.lastModified);
+}
+
+function isWeak(etag: string): boolean {
+  return etag.startsWith("W/");
+}
+
+function opaque(etag: string): string {
+  return isWeak(etag) ? etag.slice(2) : etag;
+}
+
+function isSameTime(a: string, b: string): boolean {
+  const time = parseHttpDate(a);
+  return time !== undefined && time === parseHttpDate(b);
+}
+
+/** Each field of the 304 replaces all stored lines of its name; what it does not name stays, Vary among it. */
+function merged(stored: StoredResponse, update: Fields, responseTime: number): Fields {
+  const notUpdated = new Set(OF_THE_BODY);
+  // The stored bytes are known to be weakly equal only: a strong tag is not theirs.
+  if (stored.etag !== undefined && isWeak(stored.etag)) notUpdated.add("etag");
+  const fresh = without(update, notUpdated);
+  // Its age counts from the 304, not from the first response's Date.
+  if (!has(fresh, "date")) fresh.push("Date", formatHttpDate(responseTime));
+  const replaced = new Set<string>();
+  for (let i = 0; i < fresh.length; i += 2) replaced.add((fresh[i] as string).toLowerCase());
+  return [...without(stored.fields, replaced), ...fresh];
+}
