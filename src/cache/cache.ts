@@ -1,0 +1,70 @@
+// The cache, for the proxy: look, decide, and then deliver, validate behind, or fetch. Policy meets the store here;
+// the rules are reuse.ts and storing.ts, the waiting for one another is collapsing.ts.
+
+import type { Request, Response } from "../http/message.ts";
+import type { LimitQuestion, Reading, Soon, Store } from "../store/store.ts";
+import { createCollapsing } from "./collapsing.ts";
+import { deliver } from "./delivery.ts";
+import { createFetch, type Origin } from "./fetching.ts";
+import { primaryKey, variantKey } from "./key.ts";
+import type { CachePolicy } from "./policy.ts";
+import { cacheStatus } from "./status.ts";
+import type { StoredResponse } from "./stored-response.ts";
+import { decide, type Found, type Trace, timed, type Visit } from "./visit.ts";
+
+export interface Cache {
+  /** A GET or HEAD on a route with this policy; `tags` are what its response carries. */
+  visit(request: Request, policy: CachePolicy, context: { tags: readonly string[]; trace: Trace }): Visit;
+  /** What is stored and what it means, and what the limits say: one round trip. */
+  look(visit: Visit, limits: readonly LimitQuestion[]): Soon<Found>;
+  /** The response from what is stored, fresh or in its stale-while-revalidate time; `ttl` in seconds, negative when stale. */
+  deliver(visit: Visit, stored: StoredResponse, ttl: number): Response;
+  /** Validates what was just delivered stale. Does not hold the client's connection. */
+  validateBehind(visit: Visit, found: Found): void;
+  /** The response from the origin, fetched for this request or shared with others. Rejects where the origin cannot be asked. */
+  fetch(visit: Visit, found: Found): Promise<Response>;
+}
+
+interface CacheParts {
+  readonly store: Store<StoredResponse>;
+  readonly origin: Origin;
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
+}
+
+export function createCache({ store, origin, now, elapsed }: CacheParts): Cache {
+  const collapsing = createCollapsing({ store, now, elapsed, fetch: createFetch({ store, origin, now }) });
+
+  function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
+    const found = decide(visit, reading, now());
+    const isOnTrust = !reading.fence.shared && reading.stored !== undefined;
+    if (!isOnTrust || found.decision.kind === "fresh") return found;
+    // Memory answered without asking, and what it holds must be validated: that needs the fence as it stands now.
+    const question = { key: visit.key, tags: visit.tags, limits: [], certain: true };
+    return andThen(store.look(question), (certain) => decide(visit, { ...certain, verdicts: reading.verdicts }, now()));
+  }
+
+  return {
+    visit(request, policy, { tags, trace }) {
+      const variant = (names: readonly string[]) => variantKey(names, request.fields);
+      return { request, policy, key: { primary: primaryKey(request, policy), variant }, tags, trace };
+    },
+    look(visit, limits) {
+      const reading = timed(visit.trace, elapsed, store.look({ key: visit.key, tags: visit.tags, limits }));
+      return andThen(reading, (reading) => found(visit, reading));
+    },
+    deliver(visit, stored, ttl) {
+      visit.trace.cache = ttl < 0 ? "stale" : "hit";
+      return deliver(visit, stored, { now: now(), status: cacheStatus.hit(ttl) });
+    },
+    validateBehind: (visit, found) => void collapsing.validateBehind({ ...visit, trace: { ...visit.trace } }, found),
+    fetch: collapsing.fetch,
+  };
+}
+
+/** Continues at once with what is there at once. (Not `then`: an import of this module would be taken for a promise.) */
+export function andThen<T, U>(soon: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
+  return soon instanceof Promise ? soon.then(next) : next(soon);
+}

@@ -1,0 +1,250 @@
+// Many requests, one fetch: who fetches, and who waits for whom. Inside the process the first request begins a flight
+// and the others follow it (flights.ts); among the sidecars the flights' leaders compete for one lease, and whoever
+// does not get it is woken when it lands. A wait ends at `collapse.wait`: then a request asks the origin by itself.
+
+import type { Response } from "../http/message.ts";
+import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
+import { deliver } from "./delivery.ts";
+import { type Fetch, insteadOfError, reasonOf } from "./fetching.ts";
+import { createFlights, type Ending, type Flight } from "./flights.ts";
+import { type Forward, mayCollapse as isSharable, reuse } from "./reuse.ts";
+import { cacheStatus } from "./status.ts";
+import type { StoredResponse } from "./stored-response.ts";
+import { decide, type Found, namesOf, timed, type Visit } from "./visit.ts";
+
+export interface Collapsing {
+  /** The response for a request that the store could not answer, fetched or shared. Rejects where the origin cannot be asked. */
+  fetch(visit: Visit, found: Found): Promise<Response>;
+  /** Validates a stale stored response behind the client's back, once at a time per key. Never rejects. */
+  validateBehind(visit: Visit, found: Found): Promise<void>;
+}
+
+interface CollapsingParts {
+  readonly store: Store<StoredResponse>;
+  readonly fetch: Fetch;
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
+}
+
+/** How long a lease is asked for where the route does not collapse, so that its validations still do, ms. */
+const BACKGROUND_LEASE_MS = 10_000;
+const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
+  stored: "stored",
+  "not-storable": "not-storable",
+  "try-again": "failed",
+  failed: "failed",
+};
+
+/** What a leader knows when it may go: the lease (or that its wait is over), what another sidecar brought, or that it is on its own. */
+type TakeOff =
+  | { readonly kind: "lead"; readonly found: Found; readonly lease: Lease | undefined }
+  | { readonly kind: "landed"; readonly stored: StoredResponse }
+  | { readonly kind: "alone"; readonly found: Found };
+
+export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts): Collapsing {
+  const flights = createFlights();
+
+  async function collapsed(visit: Visit, first: Found): Promise<Response> {
+    const reason = reasonOf(first.decision);
+    visit.trace.cache = reason;
+    if (!mayCollapse(visit, first, now())) return alone(visit, first);
+    const until = now() + waitOf(visit);
+    for (let found = first; ; ) {
+      const flight = flights.join(flightKey(visit, found), found.reading.fence);
+      if (flight === undefined) return lead(visit, found, until);
+      const ending = await within(flight.ended, until - now(), visit.request.signal);
+      if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
+      if (ending.kind === "failed") return sharedFailure(visit, found, ending.error);
+      if (ending.kind === "stored" && (await mayShare(visit, ending)))
+        return shared(visit, reason, ending.stored.value);
+      found = await again(visit);
+      if (found.decision.kind === "fresh") return shared(visit, reason, found.decision.stored);
+      if (!mayCollapse(visit, found, now())) return alone(visit, found);
+    }
+  }
+
+  /** By itself: stored where it may be, shared with nobody under way. */
+  function alone(visit: Visit, found: Found): Promise<Response> {
+    return fetch(visit, found, { land: () => {}, signal: visit.request.signal, isRead: true });
+  }
+
+  async function lead(visit: Visit, found: Found, until: number): Promise<Response> {
+    const flight = flights.begin(flightKey(visit, found), found.reading.fence);
+    try {
+      const start = await takeOff(visit, { flight, names: namesOf(found.reading), until });
+      if (start.kind === "landed") return shared(visit, reasonOf(found.decision), start.stored);
+      if (start.kind === "alone") return await alone(visit, start.found);
+      return await fly(visit, start.found, { flight, lease: start.lease, isRead: true });
+    } catch (error) {
+      flight.end({ kind: "failed", error: error as Error });
+      throw error;
+    }
+  }
+
+  /** The flight's fetch. It belongs to all who follow it: it goes on when the client that began it leaves. */
+  function fly(
+    visit: Visit,
+    found: Found,
+    flown: { flight: Flight; lease: Lease | undefined; isRead: boolean },
+  ): Promise<Response> {
+    const land = (ending: Ending) => {
+      flown.lease?.release(LANDINGS[ending.kind]);
+      flown.flight.end(ending);
+    };
+    return fetch(visit, found, { land, signal: undefined, isRead: flown.isRead });
+  }
+
+  /** Before a flight's fetch: the lease, or what its holder brings. Each turn asks for the lease and looks, in one trip. */
+  async function takeOff(
+    visit: Visit,
+    { flight, names, until }: { flight: Flight; names: readonly string[]; until: number },
+  ): Promise<TakeOff> {
+    let watch: Watch | undefined;
+    try {
+      for (let landing: Landing | undefined; ; ) {
+        const { lease, retryMs, reading } = await timed(
+          visit.trace,
+          elapsed,
+          store.lead(visit.key, names, visit.tags, leaseOf(visit)),
+        );
+        const found = decide(visit, reading, now());
+        if (reading.fence.shared) flight.fence = reading.fence;
+        if (found.decision.kind === "fresh") return landed(visit, { flight, found, lease });
+        if (lease !== undefined) return { kind: "lead", found, lease };
+        if (landing === "not-storable" || !mayCollapse(visit, found, now())) return onItsOwn(flight, found);
+        if (now() >= until) return { kind: "lead", found, lease: undefined };
+        if (watch !== undefined && sameNames(names, reading))
+          landing = await watch.landed(Math.min(retryMs, until - now()));
+        else {
+          // Subscribed first, looked at again next, and only then waited for: no landing falls in between.
+          watch?.close();
+          names = namesOf(reading);
+          watch = await store.watch(visit.key, names);
+        }
+      }
+    } finally {
+      watch?.close();
+    }
+  }
+
+  async function validateBehind(visit: Visit, found: Found): Promise<void> {
+    const { reading, decision } = found;
+    if (decision.kind !== "stale-while-revalidate" || visit.request.method !== "GET" || !reading.fence.shared) return;
+    if (flights.join(flightKey(visit, found), reading.fence) !== undefined) return;
+    const flight = flights.begin(flightKey(visit, found), reading.fence);
+    try {
+      const { lease, reading: latest } = await store.lead(visit.key, namesOf(reading), visit.tags, leaseOf(visit));
+      const decided = decide(visit, latest, now());
+      // Without the lease another sidecar is at it; without stale-while-revalidate there is nothing to do, or no time to do it behind.
+      if (lease === undefined || decided.decision.kind !== "stale-while-revalidate") return lease?.release("failed");
+      flight.fence = latest.fence;
+      const validation: Found = {
+        reading: latest,
+        decision: { kind: "validate", stored: decided.decision.stored, reason: "stale", staleIfError: false },
+      };
+      await fly(visit, validation, { flight, lease, isRead: false });
+    } catch {
+      // The flight has landed as failed, and the access to the origin is logged where it was made.
+    } finally {
+      flight.end({ kind: "try-again" });
+    }
+  }
+
+  async function again(visit: Visit): Promise<Found> {
+    const reading = await timed(visit.trace, elapsed, store.look({ key: visit.key, tags: visit.tags, limits: [] }));
+    return decide(visit, reading, now());
+  }
+
+  /** Whether what a flight stored may also answer this follower of it: same variant, no validation owed, and none of the tags
+   * that only the response knew invalidated since. */
+  async function mayShare(
+    visit: Visit,
+    { stored, names, variant }: Extract<Ending, { kind: "stored" }>,
+  ): Promise<boolean> {
+    if (visit.key.variant(names) !== variant) return false;
+    const { request, policy } = visit;
+    if (reuse({ request, stored: stored.value, usable: true, policy, now: now() }).kind !== "fresh") return false;
+    if (stored.tags.every((tag) => visit.tags.includes(tag))) return true;
+    const { fence } = await store.look({ key: undefined, tags: stored.tags, limits: [] });
+    return fence.shared && fence.latest <= stored.stamp;
+  }
+
+  function shared(visit: Visit, reason: Forward, stored: StoredResponse): Response {
+    visit.trace.cache = "collapsed";
+    return deliver(visit, stored, { now: now(), status: cacheStatus.forwarded({ reason, collapsed: true }) });
+  }
+
+  /** The origin could not be asked: it is not asked once more for each follower. */
+  function sharedFailure(visit: Visit, found: Found, error: Error): Response {
+    const stale = insteadOfError(visit, found, { now: now() });
+    if (stale === undefined) throw error;
+    return stale;
+  }
+
+  return { fetch: collapsed, validateBehind };
+}
+
+/** Another sidecar brought it meanwhile. */
+function landed(
+  visit: Visit,
+  { flight, found, lease }: { flight: Flight; found: Found; lease: Lease | undefined },
+): TakeOff {
+  const { stored } = found.reading;
+  lease?.release("stored");
+  if (stored === undefined) return onItsOwn(flight, found);
+  const names = namesOf(found.reading);
+  flight.end({ kind: "stored", stored, names, variant: visit.key.variant(names) });
+  return { kind: "landed", stored: stored.value };
+}
+
+function onItsOwn(flight: Flight, found: Found): TakeOff {
+  flight.end({ kind: "not-storable" });
+  return { kind: "alone", found };
+}
+
+/** Whether a request may wait for another's fetch, or make others wait for its own. */
+function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
+  if (policy.collapse === false || !isSharable(request, policy)) return false;
+  // A client that insists on the origin is not served by a fetch that began before it asked.
+  if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
+  // What must be validated for each request would only make them wait in a row.
+  if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
+  return reading.fence.shared && (reading.record?.passUntil ?? 0) <= now;
+}
+
+function flightKey({ key }: Visit, { reading }: Found): string {
+  return `${key.primary}\n${key.variant(namesOf(reading))}`;
+}
+
+function sameNames(names: readonly string[], reading: Reading<StoredResponse>): boolean {
+  return names.join() === namesOf(reading).join();
+}
+
+function waitOf({ policy }: Visit): number {
+  return policy.collapse === false ? 0 : policy.collapse.wait;
+}
+
+function leaseOf({ policy }: Visit): number {
+  return policy.collapse === false ? BACKGROUND_LEASE_MS : policy.collapse.lease;
+}
+
+/** What `promise` gives; undefined after `ms`; rejects when `signal` aborts. */
+function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = () => settle(() => reject(signal.reason));
+    const timer = setTimeout(() => settle(() => resolve(undefined)), Math.max(0, ms));
+    const settle = (then: () => void) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", leave);
+      then();
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    );
+  });
+}

@@ -1,0 +1,68 @@
+// Which fetches of this process are under way, and who may join one (RFC 9111 §4, collapsed requests). The joining
+// rule is the fence's: a follower may join only if nothing it has just read is later than the flight's stamp, so
+// that a flight begun before a write never answers a request made after it. Leases between processes: cache.ts.
+
+import type { FenceReading, Stored } from "../store/store.ts";
+import type { StoredResponse } from "./stored-response.ts";
+
+/** How a flight ended. */
+export type Ending =
+  | {
+      readonly kind: "stored";
+      readonly stored: Stored<StoredResponse>;
+      readonly names: readonly string[];
+      readonly variant: string;
+    }
+  /** What came may serve only the one it was fetched for. */
+  | { readonly kind: "not-storable" }
+  /** It brought nothing to go by (a server error, content cut off): somebody may try again, one at a time. */
+  | { readonly kind: "try-again" }
+  /** The origin could not be asked. */
+  | { readonly kind: "failed"; readonly error: Error };
+
+export interface Flight {
+  /** The reading it is fenced by; replaced by a later one as long as its fetch has not begun. */
+  fence: FenceReading;
+  readonly ended: Promise<Ending>;
+  /** Ends it, once; later calls do nothing. */
+  end(ending: Ending): void;
+}
+
+export interface Flights {
+  /** The flight of this key that a request with this reading may follow. */
+  join(key: string, fence: FenceReading): Flight | undefined;
+  /** A new flight; one of the same key that could not be joined goes on for its own followers. */
+  begin(key: string, fence: FenceReading): Flight;
+  readonly size: number;
+}
+
+/** The flights of one process: as many as there are fetches under way, which the upstream's queue bounds. */
+export function createFlights(): Flights {
+  const flights = new Map<string, Flight>();
+  return {
+    join(key, fence) {
+      const flight = flights.get(key);
+      return flight !== undefined && mayJoin(flight, fence) ? flight : undefined;
+    },
+    begin(key, fence) {
+      const { promise, resolve } = Promise.withResolvers<Ending>();
+      const flight: Flight = {
+        fence,
+        ended: promise,
+        end(ending) {
+          if (flights.get(key) === flight) flights.delete(key);
+          resolve(ending);
+        },
+      };
+      flights.set(key, flight);
+      return flight;
+    },
+    get size() {
+      return flights.size;
+    },
+  };
+}
+
+function mayJoin(flight: Flight, fence: FenceReading): boolean {
+  return flight.fence.shared && fence.shared && fence.latest <= flight.fence.clock;
+}

@@ -1,0 +1,56 @@
+// One request on a cached route: what is asked, under which policy, what a look at the store means for it, and what
+// the access log will say of its way.
+
+import type { Request } from "../http/message.ts";
+import type { Key, Reading, Soon } from "../store/store.ts";
+import type { CachePolicy } from "./policy.ts";
+import { type Reuse, reuse } from "./reuse.ts";
+import type { StoredResponse } from "./stored-response.ts";
+
+/** What the access log says of a request; filled in along its way. */
+export interface Trace {
+  /** What this request is called towards the origin and in the log. */
+  readonly requestId: string;
+  /** How the cache answered: "hit", "stale", "collapsed", or why the request went forward (RFC 9211). */
+  cache: string;
+  /** Time spent waiting for the store and for the origin, ms. */
+  msStore: number;
+  msOrigin: number;
+}
+
+/** Waits for `soon` and adds the wait to `trace`; `elapsed` is a monotonic clock in ms. No wait, no time. */
+export function timed<T>(trace: Trace, elapsed: () => number, soon: Soon<T>): Soon<T> {
+  if (!(soon instanceof Promise)) return soon;
+  const began = elapsed();
+  return soon.finally(() => {
+    trace.msStore += elapsed() - began;
+  });
+}
+
+export interface Visit {
+  readonly request: Request;
+  readonly policy: CachePolicy;
+  readonly key: Key;
+  /** What a response stored for this request carries. */
+  readonly tags: readonly string[];
+  readonly trace: Trace;
+}
+
+/** A look at the store, and what it means for the request. */
+export interface Found {
+  readonly reading: Reading<StoredResponse>;
+  readonly decision: Reuse;
+}
+
+/** What `reading` means for this request at `now` (epoch ms). */
+export function decide(visit: Visit, reading: Reading<StoredResponse>, now: number): Found {
+  const { request, policy } = visit;
+  const stored = reading.stored?.value;
+  const varies = namesOf(reading).length > 0;
+  return { reading, decision: reuse({ request, stored, usable: reading.usable, policy, now, varies }) };
+}
+
+/** What the variants of the key that was looked at differ by. */
+export function namesOf(reading: Reading<StoredResponse>): readonly string[] {
+  return reading.record?.names ?? [];
+}

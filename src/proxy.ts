@@ -1,0 +1,223 @@
+// The path of one request, top to bottom. A pure decision comes first (cache/reuse.ts), then one switch that acts.
+//
+//   route ─none→ 404 · limit ─over→ 429 · unsafe method → forward, invalidate, respond · no cache → pass, tunnel
+//   GET, HEAD on a cached route → look, the limits in the same trip → deliver, validate behind, or fetch
+
+import { andThen, type Cache, createCache } from "./cache/cache.ts";
+import type { Origin } from "./cache/fetching.ts";
+import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
+import type { CachePolicy } from "./cache/policy.ts";
+import type { Forward } from "./cache/reuse.ts";
+import { cacheStatus } from "./cache/status.ts";
+import type { StoredResponse } from "./cache/stored-response.ts";
+import { type Found, type Trace, timed, type Visit } from "./cache/visit.ts";
+import { believed, isLoop, requestIdOf, towardsClient, towardsOrigin } from "./http/forwarding.ts";
+import { type Request, type Response, withFields } from "./http/message.ts";
+import { problem } from "./http/problem.ts";
+import type { Clients } from "./limit/client.ts";
+import { type Asked, type LimitedRoute, type Limiter, type LimitOutcome, tooMany } from "./limit/limiter.ts";
+import type { Soon, Store, Verdict } from "./store/store.ts";
+import type { Upstream } from "./upstream/upstream.ts";
+
+/** What the proxy needs to know of a route. */
+export interface ProxyRoute extends LimitedRoute {
+  readonly cache: CachePolicy | false;
+  /** Whether an unsafe request is taken while its invalidation cannot be noted where the other sidecars see it. */
+  readonly onStoreFailure: "proceed" | "refuse";
+}
+
+/** What the access log says of a request. */
+export interface About extends Trace {
+  /** The id of the route; undefined: none matched. */
+  readonly route: string | undefined;
+  /** What the limiter said. */
+  limit: LimitOutcome;
+}
+
+/** A response, and how it came about. */
+export type Answer = Response & { readonly about: About };
+
+type Params = Readonly<Record<string, string>>;
+
+export interface ProxyParts {
+  readonly match: (authority: string, path: string) => { route: ProxyRoute; params: Params } | undefined;
+  readonly clients: Clients;
+  readonly limiter: Limiter;
+  readonly tagger: Tagger;
+  readonly store: Store<StoredResponse>;
+  readonly upstream: Pick<Upstream, "forward">;
+  /** The response that tells of an error, and whether a write that met it may have happened all the same. */
+  readonly failure: (error: unknown) => { readonly response: Response; readonly mayHaveHappened: boolean };
+  readonly newId: () => string;
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
+}
+
+/** One request under way. */
+interface Exchange {
+  readonly request: Request;
+  readonly route: ProxyRoute;
+  readonly params: Params;
+  readonly asked: Asked;
+  readonly about: About;
+}
+
+/** The handler of the public listener. What it returns never rejects. */
+export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answer> {
+  const { match, clients, limiter, tagger, store, now, elapsed } = parts;
+  const origin = createOrigin(parts);
+  const cache: Cache = createCache({ store, origin, now, elapsed });
+
+  function proxy(received: Request): Soon<Answer> {
+    const request = asBelieved(received, clients);
+    const matched = match(request.authority, pathOf(request.target));
+    const about = aboutOf(requestIdOf(request, parts.newId), matched?.route.id);
+    if (matched === undefined) return answer(problem(404, "No route of this proxy matches the path."), about);
+    if (isLoop(request)) return answer(problem(508, "The request has passed this proxy again and again."), about);
+    const response = handle({ request, ...matched, asked: limiter.ask(request, matched.route), about });
+    if (!(response instanceof Promise)) return answer(response, about);
+    return response.then(
+      (response) => answer(response, about),
+      (error: unknown) => answer(parts.failure(error).response, about),
+    );
+  }
+
+  function handle(exchange: Exchange): Soon<Response> {
+    const { request, route, asked } = exchange;
+    if (asked.refused) return limited(exchange, undefined, () => problem(500, "A refused request was let in."));
+    if (request.upgrade === undefined) {
+      if (isUnsafe(request.method)) return write(exchange);
+      const isRead = request.method === "GET" || request.method === "HEAD";
+      if (route.cache !== false && isRead) return read(exchange, route.cache);
+    }
+    return pass(exchange);
+  }
+
+  function read(exchange: Exchange, policy: CachePolicy): Soon<Response> {
+    const { request, route, params, asked, about } = exchange;
+    const visit = cache.visit(request, policy, { tags: tagger.carried(route.id, request, params), trace: about });
+    return andThen(cache.look(visit, asked.questions), (found) =>
+      limited(exchange, found.reading.verdicts, () => reuse(visit, found)),
+    );
+  }
+
+  function reuse(visit: Visit, found: Found): Soon<Response> {
+    const { decision } = found;
+    switch (decision.kind) {
+      case "fresh":
+        return cache.deliver(visit, decision.stored, decision.ttl);
+      case "stale-while-revalidate":
+        cache.validateBehind(visit, found);
+        return cache.deliver(visit, decision.stored, decision.ttl);
+      case "validate":
+      case "forward":
+        return cache.fetch(visit, found);
+      case "unsatisfiable":
+        return problem(504, "Nothing stored answers this only-if-cached request.", [
+          "Cache-Status",
+          cacheStatus.unsatisfiable(),
+        ]);
+    }
+  }
+
+  /** The client hears of an unsafe request only after the invalidation is in (RFC 9111 §4.4, and across sidecars). */
+  async function write(exchange: Exchange): Promise<Response> {
+    const { request, route, params, about } = exchange;
+    const noting = timed(about, elapsed, store.begin(tagger.invalidated(route.id, request, params)));
+    const verdicts = await verdictsOn(exchange);
+    const noted = await noting;
+    let isForwarded = false;
+    const response = await limited(exchange, verdicts, async () => {
+      if (!noted.noted && route.onStoreFailure === "refuse")
+        return problem(503, "Writes wait until the store is back.");
+      isForwarded = true;
+      const { response, mayHaveHappened } = await written(exchange);
+      if (mayHaveHappened) await timed(about, elapsed, noted.commit());
+      else noted.discard();
+      return response;
+    });
+    if (!isForwarded) noted.discard();
+    return response;
+  }
+
+  /** A 4xx says that the write did not happen; after a 5xx or a broken connection nobody knows. */
+  async function written(exchange: Exchange): Promise<{ response: Response; mayHaveHappened: boolean }> {
+    try {
+      const response = await forward(exchange, "method");
+      return { response, mayHaveHappened: response.status < 400 || response.status >= 500 };
+    } catch (error) {
+      return parts.failure(error);
+    }
+  }
+
+  /** Neither cached nor invalidating; upgrades too, which become tunnels with the origin's 101. */
+  function pass(exchange: Exchange): Soon<Response> {
+    const reason = exchange.route.cache === false || exchange.request.upgrade !== undefined ? "bypass" : "method";
+    return andThen(verdictsOn(exchange), (verdicts) => limited(exchange, verdicts, () => forward(exchange, reason)));
+  }
+
+  async function forward({ request, about }: Exchange, reason: Forward): Promise<Response> {
+    about.cache = reason;
+    const response = await origin(request, { fields: request.fields, signal: request.signal, trace: about });
+    const fields = [...response.fields, "Cache-Status", cacheStatus.forwarded({ reason, status: response.status })];
+    return { ...response, fields };
+  }
+
+  function verdictsOn({ asked, about }: Exchange): Soon<readonly Verdict[] | undefined> {
+    if (asked.questions.length === 0) return [];
+    const question = { key: undefined, tags: [], limits: asked.questions };
+    return andThen(timed(about, elapsed, store.look(question)), (reading) => reading.verdicts);
+  }
+
+  /** What `next` gives where the limits admit the request, with the limits' fields; otherwise the refusal. */
+  function limited(
+    { asked, about }: Exchange,
+    verdicts: readonly Verdict[] | undefined,
+    next: () => Soon<Response>,
+  ): Soon<Response> {
+    const judged = limiter.judge(asked, verdicts);
+    about.limit = judged.outcome;
+    if (!judged.allowed) return tooMany(judged);
+    if (judged.fields.length === 0) return next();
+    return andThen(next(), (response) => ({ ...response, fields: response.fields.concat(judged.fields) }));
+  }
+
+  return proxy;
+}
+
+/** Towards the origin and back: what a gateway strips and adds on the way. */
+function createOrigin({ upstream, clients, elapsed }: ProxyParts): Origin {
+  return async (request, { fields, signal, trace }) => {
+    const { method, authority, target, content, upgrade, peer } = request;
+    const outbound = fields === request.fields ? request : withFields(request, fields);
+    const sent = towardsOrigin(outbound, { requestId: trace.requestId, trusted: clients.trusts(peer) });
+    const began = elapsed();
+    try {
+      const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
+      const switched = response.status === 101 ? upgrade : undefined;
+      return { ...response, fields: towardsClient(response.fields, switched) };
+    } finally {
+      trace.msOrigin += elapsed() - began;
+    }
+  };
+}
+
+function asBelieved(received: Request, clients: Clients): Request {
+  const fields = believed(received.fields, clients.trusts(received.peer));
+  return fields === received.fields ? received : withFields(received, fields);
+}
+
+function aboutOf(requestId: string, route: string | undefined): About {
+  return { requestId, route, cache: "-", limit: "none", msStore: 0, msOrigin: 0 };
+}
+
+function answer({ status, fields, content, tunnel }: Response, about: About): Answer {
+  return tunnel === undefined ? { status, fields, content, about } : { status, fields, content, tunnel, about };
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query < 0 ? target : target.slice(0, query);
+}

@@ -1,0 +1,456 @@
+import { expect, test } from "vitest";
+import { responseCodec } from "../src/cache/codec.ts";
+import type { StoredResponse } from "../src/cache/stored-response.ts";
+import type { Sink, Source } from "../src/http/message.ts";
+import { createMemoryStore } from "../src/store/memory.ts";
+import type { Store } from "../src/store/store.ts";
+import { UpstreamFailure } from "../src/upstream/failure.ts";
+import { createWorld, got, respond } from "./support/world.ts";
+
+const ANY = 'routes: [{ path: "/*", cache: {} }]';
+const FRESH = ["Cache-Control", "max-age=60"];
+
+/** Content that the test feeds. */
+function scripted(): { source: Source; sink: Promise<Sink>; cancelled: boolean } {
+  const { promise, resolve } = Promise.withResolvers<Sink>();
+  const script = {
+    cancelled: false,
+    sink: promise,
+    source: {
+      start(sink: Sink) {
+        resolve(sink);
+        return {
+          resume() {},
+          cancel() {
+            script.cancelled = true;
+          },
+        };
+      },
+    },
+  };
+  return script;
+}
+
+/** An origin whose answers wait until the test lets them go. */
+function held() {
+  const gates: ((response: ReturnType<typeof respond>) => void)[] = [];
+  const origin = () => new Promise<ReturnType<typeof respond>>((resolve) => gates.push(resolve));
+  return { gates, origin };
+}
+
+/** Everything that can go on without the test has gone on. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("the second GET is a hit, and says how old it is and for how long it is fresh", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: FRESH });
+  const first = await world.request("/a");
+  world.now += 7_000;
+  const second = await world.request("/a");
+  expect(first.cacheStatus).toBe("forebay; fwd=uri-miss; fwd-status=200; stored");
+  expect(second.cacheStatus).toBe("forebay; hit; ttl=53");
+  expect(second.field("age")).toBe("7");
+  expect(second.text).toBe("v1");
+  expect(world.seen).toHaveLength(1);
+});
+
+test("a path that no route matches is 404", async () => {
+  const world = createWorld("routes: [{ path: /only, cache: {} }]");
+  expect((await world.request("/other")).status).toBe(404);
+  expect(world.seen).toHaveLength(0);
+});
+
+test("a route without cache passes through, and says so", async () => {
+  const world = createWorld("routes: [{ path: /a }]");
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  expect((await world.request("/a")).cacheStatus).toBe("forebay; fwd=bypass; fwd-status=200");
+  expect(world.seen).toHaveLength(2);
+});
+
+test("a stale response is validated, and a 304 freshens it", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: [...FRESH, "ETag", '"1"'] });
+  await world.request("/a");
+  world.now += 61_000;
+  world.origin = () => respond("", { status: 304, fields: ["ETag", '"1"', ...FRESH] });
+  const validated = await world.request("/a");
+  expect(validated.text).toBe("v1");
+  expect(validated.cacheStatus).toContain("fwd=stale; fwd-status=304");
+  expect(world.seen[1]?.fields).toEqual(expect.arrayContaining(["If-None-Match", '"1"']));
+  expect((await world.request("/a")).cacheStatus).toBe("forebay; hit; ttl=60");
+});
+
+test("a client that has the current response gets 304 from the store", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: [...FRESH, "ETag", '"1"'] });
+  const miss = await world.request("/a", { fields: ["If-None-Match", '"1"'] });
+  const hit = await world.request("/a", { fields: ["If-None-Match", '"1"'] });
+  expect([miss.status, hit.status]).toEqual([304, 304]);
+  expect((await world.request("/a")).text).toBe("v1");
+  expect(world.seen).toHaveLength(1);
+});
+
+test("stale-while-revalidate answers at once, and validates behind the client's back", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { staleWhileRevalidate: 30s } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  world.now += 65_000;
+  const { gates, origin } = held();
+  world.origin = origin;
+  const stale = await world.request("/a");
+  expect(stale.cacheStatus).toBe("forebay; hit; ttl=-5");
+  await settled();
+  expect((await world.request("/a")).cacheStatus).toBe("forebay; hit; ttl=-5");
+  expect(gates).toHaveLength(1);
+  gates[0]?.(respond("v2", { fields: FRESH }));
+  await settled();
+  const fresh = await world.request("/a");
+  expect([fresh.text, fresh.cacheStatus]).toEqual(["v2", "forebay; hit; ttl=60"]);
+});
+
+test("stale-if-error stands in for an origin that fails or cannot be asked", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { staleIfError: 10m } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  world.now += 65_000;
+  world.origin = () => respond("oops", { status: 503 });
+  const first = await world.request("/a");
+  world.origin = () => Promise.reject(new UpstreamFailure("refused"));
+  const second = await world.request("/a");
+  expect([first.text, second.text]).toEqual(["v1", "v1"]);
+  expect(first.cacheStatus).toBe("forebay; fwd=stale; fwd-status=503; detail=stale-if-error");
+  expect(second.cacheStatus).toBe("forebay; fwd=stale; detail=stale-if-error");
+});
+
+test("an origin that cannot be asked is a 502 problem", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => Promise.reject(new UpstreamFailure("refused"));
+  const failed = await world.request("/a");
+  expect([failed.status, failed.field("content-type")]).toEqual([502, "application/problem+json"]);
+});
+
+test("only-if-cached with nothing stored is 504, and the origin is not asked", async () => {
+  const world = createWorld(ANY);
+  expect((await world.request("/a", { fields: ["Cache-Control", "only-if-cached"] })).status).toBe(504);
+  expect(world.seen).toHaveLength(0);
+});
+
+test("many requests for one cold key make one fetch", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = Array.from({ length: 50 }, () => world.request("/a"));
+  await settled();
+  gates[0]?.(respond("v1", { fields: FRESH }));
+  const answers = await Promise.all(all);
+  expect(world.seen).toHaveLength(1);
+  expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(["v1"]));
+  expect(answers.filter(({ cacheStatus }) => cacheStatus?.endsWith("; collapsed"))).toHaveLength(49);
+});
+
+test("a follower that asked after the write does not join the flight that began before it", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const before = world.request("/a");
+  await settled();
+  world.origin = () => respond("ok");
+  await world.request("/a", { method: "POST" });
+  world.origin = origin;
+  const after = world.request("/a");
+  await settled();
+  expect(gates).toHaveLength(2);
+  gates[0]?.(respond("before", { fields: FRESH }));
+  gates[1]?.(respond("after", { fields: FRESH }));
+  expect([(await before).text, (await after).text]).toEqual(["before", "after"]);
+  expect((await world.request("/a")).text).toBe("after");
+});
+
+test("a fetch that was under way during a write is never served to anyone who asks after it", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const before = world.request("/a");
+  await settled();
+  world.origin = () => respond("ok");
+  await world.request("/a", { method: "POST" });
+  gates[0]?.(respond("before", { fields: FRESH }));
+  await before;
+  world.origin = () => respond("after", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("after");
+});
+
+test("a write invalidates its own path in all its queries and variants, its route's paths and tags", async () => {
+  const world = createWorld(`
+routes:
+  - path: /products/:id
+    cache: { tags: ["product:{id}"] }
+    invalidate: { paths: ["/search*", "/lists/:id"], tags: ["product:{id}"] }
+  - path: /search
+    cache: {}
+  - path: /lists/:list
+    cache: {}
+  - path: /offers/:id
+    cache: { tags: ["product:{id}"] }
+`);
+  let version = 1;
+  world.origin = ({ target }) => respond(`${target} v${version}`, { fields: [...FRESH, "Vary", "Accept-Language"] });
+  const targets = [
+    "/products/7",
+    "/products/7?page=2",
+    "/search?q=a",
+    "/lists/7",
+    "/offers/7",
+    "/products/8",
+    "/lists/8",
+    "/offers/8",
+  ];
+  const read = async () => {
+    const texts: string[] = [];
+    for (const target of targets)
+      texts.push((await world.request(target, { fields: ["Accept-Language", "de"] })).text.split(" ")[1] ?? "");
+    return texts;
+  };
+  await read();
+  version = 2;
+  await world.request("/products/7", { method: "PUT" });
+  expect(await read()).toEqual(["v2", "v2", "v2", "v2", "v2", "v1", "v1", "v1"]);
+});
+
+test("a write that the origin refuses with 4xx invalidates nothing; one that ends in 5xx or breaks does", async () => {
+  const world = createWorld(ANY);
+  let version = 0;
+  const reading = () => respond(`v${++version}`, { fields: FRESH });
+  const read = async () => {
+    world.origin = reading;
+    return (await world.request("/a")).text;
+  };
+  const write = async (origin: typeof world.origin) => {
+    world.origin = origin;
+    await world.request("/a", { method: "DELETE" });
+  };
+  expect(await read()).toBe("v1");
+  await write(() => respond("no", { status: 409 }));
+  expect(await read()).toBe("v1");
+  await write(() => Promise.reject(new UpstreamFailure("refused")));
+  expect(await read()).toBe("v1");
+  await write(() => respond("hm", { status: 500 }));
+  expect(await read()).toBe("v2");
+  await write(() => Promise.reject(new UpstreamFailure("reset")));
+  expect(await read()).toBe("v3");
+});
+
+test("what came is not storable: followers go for themselves, and the next ones do not queue", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = [world.request("/a"), world.request("/a"), world.request("/a")];
+  await settled();
+  expect(gates).toHaveLength(1);
+  gates[0]?.(respond("mine", { fields: ["Cache-Control", "private"] }));
+  await settled();
+  expect(gates).toHaveLength(3);
+  const more = [world.request("/a"), world.request("/a")];
+  await settled();
+  expect(gates).toHaveLength(5);
+  for (const gate of gates) gate(respond("mine", { fields: ["Cache-Control", "private"] }));
+  for (const { cacheStatus } of await Promise.all([...all, ...more])) expect(cacheStatus).toMatch(/detail=private$/);
+});
+
+test("a flight outlives the client that began it", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const leader = new AbortController();
+  void world.request("/a", { signal: leader.signal });
+  await settled();
+  const follower = world.request("/a");
+  await settled();
+  leader.abort();
+  gates[0]?.(respond("v1", { fields: FRESH }));
+  expect((await follower).text).toBe("v1");
+  expect(world.seen).toHaveLength(1);
+});
+
+test("content that broke off is not stored, reaches its client as broken, and a follower asks again", async () => {
+  const world = createWorld(ANY);
+  const content = scripted();
+  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  const leader = world.answer("/a");
+  await settled();
+  const follower = world.request("/a");
+  const reading = got(await leader);
+  const sink = await content.sink;
+  sink.write(Buffer.from("half"));
+  await settled();
+  world.origin = () => respond("whole", { fields: FRESH });
+  sink.fail(new Error("cut"));
+  expect(await reading).toMatchObject({ text: "half", broken: true });
+  expect((await follower).text).toBe("whole");
+});
+
+test("an oversize body streams to its client and is not stored", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { maxBody: 10b } }]');
+  const content = scripted();
+  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  const reading = got(await world.answer("/a"));
+  const sink = await content.sink;
+  sink.write(Buffer.from("0123456789"));
+  sink.write(Buffer.from("abc"));
+  sink.end([]);
+  expect((await reading).text).toBe("0123456789abc");
+  world.origin = () => respond("again", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("again");
+});
+
+test("variants are kept apart by what Vary names, and a cold key's followers of another variant fetch their own", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const ask = (language: string) => world.request("/a", { fields: ["Accept-Language", language] });
+  const all = [ask("de"), ask("en"), ask("de")];
+  await settled();
+  expect(gates).toHaveLength(1);
+  const vary = [...FRESH, "Vary", "Accept-Language"];
+  gates[0]?.(respond("Guten Tag", { fields: vary }));
+  await settled();
+  gates[1]?.(respond("Hello", { fields: vary }));
+  expect((await Promise.all(all)).map(({ text }) => text)).toEqual(["Guten Tag", "Hello", "Guten Tag"]);
+});
+
+test("a limit of two admits two, and the third is 429 with Retry-After and a problem", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: {}, rateLimit: { limit: 2, window: 10s } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  const first = await world.request("/a");
+  await world.request("/a");
+  const third = await world.request("/a");
+  expect([first.status, first.field("x-ratelimit-remaining"), third.status]).toEqual([200, "1", 429]);
+  expect(Number(third.field("retry-after"))).toBeGreaterThan(0);
+  expect(third.field("content-type")).toBe("application/problem+json");
+  const other = await world.request("/a", { peer: "192.0.2.2" });
+  expect(other.status).toBe(200);
+});
+
+test("a refused write is not forwarded and invalidates nothing", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: {}, rateLimit: { limit: 2, window: 10s } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  await world.request("/a");
+  expect((await world.request("/a", { method: "POST" })).status).toBe(429);
+  expect((await world.request("/a", { peer: "192.0.2.2" })).cacheStatus).toContain("hit");
+  expect(world.seen).toHaveLength(1);
+});
+
+test("authorities never share a stored response", async () => {
+  const world = createWorld(ANY);
+  world.origin = ({ authority }) => respond(authority, { fields: FRESH });
+  expect((await world.request("/a", { authority: "one.test" })).text).toBe("one.test");
+  expect((await world.request("/a", { authority: "two.test" })).text).toBe("two.test");
+});
+
+test("HEAD is answered from a stored GET, without content", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  const head = await world.request("/a", { method: "HEAD" });
+  expect([head.status, head.text, head.field("content-length")]).toEqual([200, "", "2"]);
+  expect(world.seen).toHaveLength(1);
+});
+
+test("a field that an untrusted client sends as a proxy would, or names in Connection, does not reach key or origin", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { key: { headers: [x-forwarded-host] } } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a", { fields: ["X-Forwarded-Host", "evil.test"] });
+  expect((await world.request("/a")).cacheStatus).toContain("hit");
+  expect(world.seen[0]?.fields).not.toContain("evil.test");
+});
+
+test("a request with If-Match is for the origin, and what comes of it is not stored", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: [...FRESH, "ETag", '"1"'] });
+  await world.request("/a");
+  world.origin = () => respond("no", { status: 412, fields: FRESH });
+  expect((await world.request("/a", { fields: ["If-Match", '"0"'] })).status).toBe(412);
+  expect(world.seen[1]?.fields).toEqual(expect.arrayContaining(["If-Match", '"0"']));
+  expect((await world.request("/a")).text).toBe("v1");
+});
+
+test("what a trusted proxy says of the scheme tells responses apart; from others it is not believed", async () => {
+  const world = createWorld('trustedProxies: [loopback]\nroutes: [{ path: "/*", cache: {} }]');
+  world.origin = ({ fields }) => respond(fields[fields.indexOf("X-Forwarded-Proto") + 1] ?? "", { fields: FRESH });
+  const ask = async (proto: string, peer: string) =>
+    (await world.request("/a", { fields: ["X-Forwarded-Proto", proto], peer })).text;
+  expect(await ask("http", "127.0.0.1")).toBe("http");
+  expect(await ask("https", "127.0.0.1")).toBe("https");
+  expect(await ask("https", "192.0.2.9")).toBe("http");
+  expect(world.seen).toHaveLength(2);
+});
+
+test("a response that must be validated for each request makes nobody wait in a row", async () => {
+  const world = createWorld(ANY);
+  const fields = ["Cache-Control", "no-cache", "ETag", '"1"'];
+  world.origin = () => respond("v1", { fields });
+  await world.request("/a");
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = [world.request("/a"), world.request("/a"), world.request("/a")];
+  await settled();
+  expect(gates).toHaveLength(3);
+  for (const gate of gates) gate(respond("", { status: 304, fields }));
+  for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
+});
+
+test("followers of a flight that ended in a server error ask again one at a time, not all at once", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = [world.request("/a"), world.request("/a"), world.request("/a")];
+  await settled();
+  gates[0]?.(respond("oops", { status: 500 }));
+  await settled();
+  expect(gates).toHaveLength(2);
+  gates[1]?.(respond("v1", { fields: FRESH }));
+  expect((await Promise.all(all)).map(({ text }) => text).sort()).toEqual(["oops", "v1", "v1"]);
+});
+
+test("an event stream is passed on, and nobody waits for its end", async () => {
+  const world = createWorld(ANY);
+  const content = scripted();
+  world.origin = () => ({
+    status: 200,
+    fields: [...FRESH, "Content-Type", "text/event-stream"],
+    content: content.source,
+  });
+  const leader = world.answer("/a");
+  const follower = world.answer("/a");
+  expect([(await leader).status, (await follower).status]).toEqual([200, 200]);
+  expect(world.seen).toHaveLength(2);
+});
+
+test("without the store's clock a response is delivered and not stored", async () => {
+  const world = createWorld(ANY, (now) => away(now));
+  world.origin = () => respond("v1", { fields: FRESH });
+  expect((await world.request("/a")).cacheStatus).toBe("forebay; fwd=uri-miss; fwd-status=200; detail=store-away");
+  expect((await world.request("/a")).cacheStatus).toContain("detail=store-away");
+});
+
+test("onStoreFailure: refuse answers a write with 503 before anything is forwarded", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: {}, onStoreFailure: refuse }]', (now) => away(now));
+  expect((await world.request("/a", { method: "POST" })).status).toBe(503);
+  expect(world.seen).toHaveLength(0);
+});
+
+/** A store that cannot be asked, as fail-open.ts shows it. */
+function away(now: () => number): Store<StoredResponse> {
+  const memory = createMemoryStore({ maxBytes: 1024, slots: 1024, codec: responseCodec, now });
+  const fence = { shared: false, clock: 0, latest: Number.POSITIVE_INFINITY };
+  const miss = { fence, record: undefined, stored: undefined, usable: false, verdicts: undefined };
+  const write = { noted: false, commit: async () => {}, discard() {} };
+  return {
+    ...memory,
+    look: async () => miss,
+    lead: async () => ({ lease: undefined, retryMs: 0, reading: miss }),
+    begin: async () => write,
+  };
+}
