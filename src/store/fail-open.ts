@@ -1,0 +1,163 @@
+// The one place where failures of the store end: each becomes a miss, and after a few in a row nothing is waited for at
+// all (breaker.ts). Nothing above it needs a catch. Only invalidations are never given up: those always go to the store
+// below, whose own queue and replay they need.
+
+import type { Log } from "../log.ts";
+import { createBreaker } from "./breaker.ts";
+import type { Health, Lead, Reading, Soon, Store, Watch, Write } from "./store.ts";
+import { StoreUnavailable, within } from "./unavailable.ts";
+
+type StoreLog = Pick<Log, "debug" | "info" | "warn">;
+
+export interface FailOpenOptions {
+  /** What takes longer is a miss. Left out: the store below keeps a deadline of its own for every question. */
+  readonly deadlineMs?: number;
+  readonly breaker: { readonly failures: number; readonly openMs: number };
+  readonly log: StoreLog;
+  /** Ms, of a clock that does not step back. */
+  readonly now?: () => number;
+}
+
+const MISS: Reading<never> = Object.freeze({
+  fence: Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY }),
+  record: undefined,
+  stored: undefined,
+  usable: false,
+  verdicts: undefined,
+});
+/** No lease, and `reading.fence.shared` tells why: not that somebody else leads. */
+const NO_LEAD: Lead<never> = Object.freeze({ lease: undefined, retryMs: 0, reading: MISS });
+const DEAF: Watch = Object.freeze({ landed: async () => undefined, close() {} });
+
+interface Miss<T> {
+  /** What is answered instead; without a failure where nothing was asked. */
+  miss(failure?: unknown): T;
+  /** Gets an answer that came after its question had been given up. */
+  undo?(late: T): void;
+}
+
+/** `inner` whose every question is answered. `begin` may still be slow where no `deadlineMs` is given and `inner` is. */
+export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions): Store<V> {
+  const { deadlineMs, log, now = () => performance.now() } = options;
+  let lastFailure = "";
+  const breaker = createBreaker({ ...options.breaker, now, onChange: logChange });
+
+  function logChange(open: boolean): void {
+    if (open) log.warn("store left alone: too many failures in a row", { failure: lastFailure });
+    else log.info("store in use again");
+  }
+
+  function note(error: unknown, what: string): void {
+    lastFailure = error instanceof Error ? error.message : String(error);
+    log.debug("store failed", { question: what, error });
+  }
+
+  function bounded<T>(answer: Promise<T>): Promise<T> {
+    return deadlineMs === undefined ? answer : within(answer, deadlineMs);
+  }
+
+  function read<T>(what: string, ask: () => Soon<T>, { miss, undo }: Miss<T>): Soon<T> {
+    const ticket = breaker.admit();
+    if (ticket === 0) return miss();
+    const failed = (error: unknown): T => {
+      note(error, what);
+      if (verdictsOf(error)) breaker.succeeded(ticket);
+      else breaker.failed(ticket);
+      return miss(error);
+    };
+    const succeeded = (answer: T): T => {
+      breaker.succeeded(ticket);
+      return answer;
+    };
+    const answer = attempt(ask);
+    if (!(answer instanceof Promise)) return succeeded(answer);
+    return bounded(answer).then(succeeded, (error) => {
+      if (undo) answer.then(undo, () => {});
+      return failed(error);
+    });
+  }
+
+  function write(what: string, ask: () => Soon<void>): Soon<void> {
+    if (breaker.isOpen()) return;
+    const done = attempt(ask);
+    if (done instanceof Promise) return done.catch((error) => note(error, what));
+  }
+
+  // With the breaker open the note is still asked for, and not waited for.
+  function begin(tags: readonly string[]): Soon<Write> {
+    const asked = attempt(() => inner.begin(tags));
+    if (!(asked instanceof Promise)) return asked;
+    const unnoted = createUnnotedWrite(asked, { retry: () => inner.begin(tags), log });
+    if (breaker.isOpen()) return unnoted;
+    return bounded(asked).catch((error) => {
+      note(error, "begin");
+      return unnoted;
+    });
+  }
+
+  function health(): Health {
+    const below = inner.health();
+    if (!breaker.isOpen()) return below;
+    return { state: "degraded", detail: `${below.detail}; left alone for now: ${lastFailure}` };
+  }
+
+  return {
+    look: (question) => read("look", () => inner.look(question), { miss: missOf }),
+    lead: (...question) =>
+      read<Lead<V>>("lead", () => inner.lead(...question), {
+        miss: () => NO_LEAD,
+        undo: (late) => late.lease?.release("failed"),
+      }),
+    watch: (key, names) =>
+      read("watch", () => hearing(inner.watch(key, names)), { miss: () => DEAF, undo: (late) => late.close() }),
+    put: (key, names, stored) => write("put", () => inner.put(key, names, stored)),
+    pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
+    begin,
+    onInvalidated: (listener) => inner.onInvalidated(listener),
+    health,
+    close: () => inner.close().catch((error) => note(error, "close")),
+  };
+}
+
+function missOf(failure?: unknown): Reading<never> {
+  const verdicts = verdictsOf(failure);
+  return verdicts ? { ...MISS, verdicts } : MISS;
+}
+
+// Limits may be charged where the rest may not be read (after an outage, for a while). What they said counts, and a
+// store that said it is one that answers: left alone, it would not count what it could.
+function verdictsOf(failure: unknown): Reading<never>["verdicts"] {
+  return failure instanceof StoreUnavailable ? failure.verdicts : undefined;
+}
+
+// A write that is not known to be in the journal. Its invalidation goes through the note if that comes after all, else
+// through a second one.
+function createUnnotedWrite(asked: Promise<Write>, { retry, log }: { retry: () => Soon<Write>; log: StoreLog }): Write {
+  asked.catch(() => {}); // looked at below, if at all
+  return {
+    noted: false,
+    commit: () =>
+      asked
+        .catch(retry)
+        .then((write) => write.commit())
+        .catch((error) => log.warn("invalidation lost: the store took it neither now nor for later", { error })),
+    discard: () => void asked.then((write) => write.discard()).catch(() => {}),
+  };
+}
+
+function hearing(watch: Soon<Watch>): Soon<Watch> {
+  const guarded = (inner: Watch): Watch => ({
+    landed: (waitMs) => inner.landed(waitMs).catch(() => undefined),
+    close: () => inner.close(),
+  });
+  return watch instanceof Promise ? watch.then(guarded) : guarded(watch);
+}
+
+// A throw is a rejection, so that there is one kind of failure.
+function attempt<T>(ask: () => Soon<T>): Soon<T> {
+  try {
+    return ask();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,0 +1,41 @@
+// The fence (store.ts) as one process sees it: when was each tag last invalidated? A row of numbers indexed as the
+// shared one is (fence.ts); the pages of what is never invalidated are never touched. memory.ts keeps the whole truth
+// in it, tiered.ts what it has been told.
+
+import { CLOCK_SLOT, FLOOR_SLOT, slotOf } from "./fence.ts";
+
+export interface LocalFence {
+  /** The latest time given. */
+  clock(): number;
+  /** Where tags live; kept beside a value, so that asking again compares numbers only. */
+  slotsOf(tags: readonly string[]): readonly number[];
+  /** The latest of the floor and `slots`. */
+  latest(slots: readonly number[]): number;
+  /** Marks `tags` as invalidated at `clock`; tags undefined: everything was. Time never runs backwards. */
+  raise(tags: readonly string[] | undefined, clock: number): void;
+}
+
+/** A fence of `size` numbers (8 bytes each, taken when touched) whose clock and floor begin at `clock`. */
+export function createLocalFence(size: number, clock: number): LocalFence {
+  const row = new Float64Array(size);
+  row[CLOCK_SLOT] = clock;
+  row[FLOOR_SLOT] = clock;
+  const at = (slot: number) => row[slot] ?? 0;
+  const lift = (slot: number, to: number) => {
+    if (to > at(slot)) row[slot] = to;
+  };
+  return {
+    clock: () => at(CLOCK_SLOT),
+    slotsOf: (tags) => tags.map((tag) => slotOf(tag, size)),
+    latest(slots) {
+      let latest = at(FLOOR_SLOT);
+      for (const slot of slots) latest = Math.max(latest, at(slot));
+      return latest;
+    },
+    raise(tags, to) {
+      lift(CLOCK_SLOT, to);
+      if (tags === undefined) lift(FLOOR_SLOT, to);
+      else for (const tag of tags) lift(slotOf(tag, size), to);
+    },
+  };
+}

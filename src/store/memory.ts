@@ -1,0 +1,126 @@
+// The store in this process alone: the embedded default, and the measure for what redis.ts promises (store.ts). All
+// answers are plain. Nobody else shares it, so whoever asks may lead (flights in this process collapse above) and there
+// is no landing of others to be told of.
+
+import { createLimits } from "./limits.ts";
+import { createLocalFence, type LocalFence } from "./local-fence.ts";
+import { createShelf } from "./shelf.ts";
+import type {
+  Codec,
+  FenceReading,
+  Key,
+  Lease,
+  LimitQuestion,
+  Notice,
+  Reading,
+  Store,
+  Stored,
+  Verdict,
+  Watch,
+} from "./store.ts";
+
+export interface MemoryOptions<V> {
+  readonly maxBytes: number;
+  /** Numbers in the fence. */
+  readonly slots: number;
+  /** For sizes: nothing is encoded. */
+  readonly codec: Pick<Codec<V>, "size">;
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** How many quotas are remembered; about 200 bytes each. */
+  readonly maxQuotas?: number;
+}
+
+interface Held<V> {
+  readonly stored: Stored<V>;
+  readonly slots: readonly number[];
+  readonly bytes: number;
+}
+
+const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
+const LEASE: Lease = Object.freeze({ release() {} });
+
+/** An empty store; what it holds is lost with the process. */
+export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 100_000 }: MemoryOptions<V>): Store<V> {
+  const fence = createLocalFence(slots, Math.floor(now() * 1000));
+  const shelf = createShelf<V, Held<V>>(maxBytes);
+  const limits = createLimits({ now, max: maxQuotas });
+  const listeners: ((notice: Notice) => void)[] = [];
+
+  function look(key: Key | undefined, tags: readonly string[], questions: readonly LimitQuestion[]): Reading<V> {
+    const record = key && shelf.record(key);
+    const held = key && record && shelf.find(key, record.names, now());
+    return {
+      fence: new MemoryReading(fence, tags),
+      record,
+      stored: held?.stored,
+      usable: held !== undefined && isUsable(held),
+      verdicts: questions.length === 0 ? NO_VERDICTS : questions.map((question) => limits.charge(question)),
+    };
+  }
+
+  // A stamp later than the clock is nobody's.
+  function isUsable({ stored, slots }: Held<V>): boolean {
+    return stored.stamp <= fence.clock() && fence.latest(slots) <= stored.stamp;
+  }
+
+  function invalidate(tags: readonly string[]): void {
+    const clock = Math.max(fence.clock() + 1, Math.floor(now() * 1000));
+    fence.raise(tags, clock);
+    for (const listener of listeners) listener({ clock, tags });
+  }
+
+  return {
+    look: ({ key, tags, limits }) => look(key, tags, limits),
+    lead: (key, _names, tags) => ({ lease: LEASE, retryMs: 0, reading: look(key, tags, []) }),
+    watch: () => createSilentWatch(),
+    put(key, names, stored) {
+      const bytes = codec.size(stored) + 8 * stored.tags.length;
+      shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), bytes });
+    },
+    pass: (key, names, untilMs) => shelf.pass(key, names, untilMs),
+    begin: (tags) => ({ noted: true, commit: async () => invalidate(tags), discard() {} }),
+    onInvalidated: (listener) => void listeners.push(listener),
+    health: () => ({ state: "ok", detail: "in memory, this process alone" }),
+    close: async () => shelf.clear(),
+  };
+}
+
+// `latest` is worked out when asked for: a fresh hit needs none. Later is safer: it may only have grown since.
+class MemoryReading implements FenceReading {
+  readonly shared = true;
+  readonly clock: number;
+  readonly #fence: LocalFence;
+  readonly #tags: readonly string[];
+
+  constructor(fence: LocalFence, tags: readonly string[]) {
+    this.clock = fence.clock();
+    this.#fence = fence;
+    this.#tags = tags;
+  }
+
+  get latest(): number {
+    return this.#fence.latest(this.#fence.slotsOf(this.#tags));
+  }
+}
+
+// A watch on which nothing is ever heard; closing it ends its waits.
+function createSilentWatch(): Watch {
+  const ends = new Set<() => void>();
+  return {
+    landed: (waitMs) =>
+      new Promise((resolve) => {
+        const end = () => {
+          clearTimeout(timer);
+          ends.delete(end);
+          resolve(undefined);
+        };
+        const timer = setTimeout(end, waitMs);
+        ends.add(end);
+      }),
+    close: () =>
+      ends.forEach((end) => {
+        end();
+      }),
+  };
+}

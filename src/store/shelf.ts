@@ -1,0 +1,89 @@
+// Which values does a memory hold, and which go first when it is full? Primary keys, least recently used first, each
+// with its record and its variants. Bounded three ways: bytes over all, variants per primary key, and keepUntil.
+// It knows nothing of the fence: whether what is held may be used is asked elsewhere.
+
+import { LRUCache } from "lru-cache";
+import type { Key, KeyRecord, Stored } from "./store.ts";
+
+/** Of one primary key; the oldest goes first. A client that can vary a request at will fills no more than these. */
+const MAX_VARIANTS = 64;
+/** What a row and a variant take beside their texts and values; measured to the nearest hundred bytes. */
+const ROW_BYTES = 400;
+const VARIANT_BYTES = 300;
+
+interface Held<V> {
+  readonly stored: Stored<V>;
+  /** Approximate, with everything that is kept beside the value. */
+  readonly bytes: number;
+}
+
+interface Row<H> {
+  readonly record: KeyRecord;
+  /** Oldest first. */
+  readonly variants: Map<string, H>;
+  readonly bytes: number;
+}
+
+export interface Shelf<V, H extends Held<V>> {
+  /** Marks the primary key as used. */
+  record(key: Key): KeyRecord | undefined;
+  /** What is held for `key` in its variant under `names`, unless its time is over at `now` (epoch ms). */
+  find(key: Key, names: readonly string[], now: number): H | undefined;
+  /** Lets go of `held`, unless something else stands in its place by now. */
+  drop(key: Key, names: readonly string[], held: H): void;
+  /** What takes more room than there is in all is not kept; nor is what began before that which is held already. */
+  put(key: Key, names: readonly string[], held: H): void;
+  pass(key: Key, names: readonly string[], untilMs: number): void;
+  clear(): void;
+}
+
+export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H> {
+  const rows = new LRUCache<string, Row<H>>({ maxSize: maxBytes });
+
+  // A row is replaced, never changed: the LRU takes note of sizes only when it is given something new.
+  function replace(primary: string, record: KeyRecord, variants: Map<string, H>): void {
+    let bytes = ROW_BYTES + 2 * primary.length;
+    for (const [variant, held] of variants) bytes += bytesOf(variant, held);
+    for (const [variant, held] of variants) {
+      if (bytes <= maxBytes && variants.size <= MAX_VARIANTS) break;
+      variants.delete(variant);
+      bytes -= bytesOf(variant, held);
+    }
+    rows.set(primary, { record, variants, bytes }, { size: bytes });
+  }
+
+  function drop(key: Key, names: readonly string[], held: H): void {
+    const row = rows.get(key.primary);
+    const variant = key.variant(names);
+    if (row?.variants.get(variant) !== held) return;
+    row.variants.delete(variant);
+    replace(key.primary, row.record, row.variants);
+  }
+
+  return {
+    record: (key) => rows.get(key.primary)?.record,
+    find(key, names, now) {
+      const held = rows.get(key.primary)?.variants.get(key.variant(names));
+      if (held === undefined || held.stored.keepUntil > now) return held;
+      drop(key, names, held);
+      return undefined;
+    },
+    drop,
+    put(key, names, held) {
+      const variant = key.variant(names);
+      if (ROW_BYTES + 2 * key.primary.length + bytesOf(variant, held) > maxBytes) return;
+      const variants = rows.get(key.primary)?.variants ?? new Map<string, H>();
+      if ((variants.get(variant)?.stored.stamp ?? 0) > held.stored.stamp) return;
+      variants.delete(variant); // so that it becomes the youngest
+      replace(key.primary, { names, passUntil: 0 }, variants.set(variant, held));
+    },
+    pass(key, names, untilMs) {
+      replace(key.primary, { names, passUntil: untilMs }, rows.get(key.primary)?.variants ?? new Map<string, H>());
+    },
+    clear: () => rows.clear(),
+  };
+}
+
+function bytesOf(variant: string, held: { readonly bytes: number }): number {
+  return VARIANT_BYTES + 2 * variant.length + held.bytes;
+}

@@ -1,0 +1,153 @@
+// May what this process holds decoded be used without fetching it again from the shared store? Always by the fence: the
+// store below is asked for the slots alone, a few bytes, each time or, where trustMs says so, at the least so often.
+// What is held needs no such care in being put: it is used by its stamp, under an answer of the fence, and by nothing else.
+//
+// Trust counts from when a question was sent. An invalidation the answer could not know of came later, so it is either
+// heard of in a notice (then its slot in `heard` is later than the stamp, in whatever order the two arrive) or, if the
+// notice is lost, ends trust at most trustMs after it.
+
+import { createLocalFence } from "./local-fence.ts";
+import { createShelf } from "./shelf.ts";
+import type { Codec, FenceReading, Key, KeyRecord, Question, Reading, Soon, Store, Stored, Verdict } from "./store.ts";
+
+export interface TieredOptions<V> {
+  readonly maxBytes: number;
+  /** How long memory may answer after the fence was last asked; 0: never without asking. */
+  readonly trustMs: number;
+  /** For sizes: nothing is encoded. */
+  readonly codec: Pick<Codec<V>, "size">;
+  /** Numbers in the fence. */
+  readonly slots: number;
+  /** Epoch ms. */
+  readonly now: () => number;
+  /** Ms, of a clock that does not step back. */
+  readonly monotonic?: () => number;
+}
+
+interface Held<V> {
+  readonly stored: Stored<V>;
+  readonly slots: readonly number[];
+  readonly bytes: number;
+  /** By the monotonic clock, when the question was sent that last found it usable. */
+  verifiedAt: number;
+}
+
+interface Found<V> {
+  readonly record: KeyRecord;
+  readonly held: Held<V>;
+}
+
+const UNVERIFIED = Number.NEGATIVE_INFINITY;
+const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
+const ON_TRUST: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
+
+/** `below` with a memory of decoded values above it. `below` never rejects: it is a fail-open store, or memory. */
+export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>): Store<V> {
+  const { maxBytes, trustMs, codec, slots, now, monotonic = () => performance.now() } = options;
+  const shelf = createShelf<V, Held<V>>(maxBytes);
+  const heard = createLocalFence(slots, 0);
+
+  below.onInvalidated(({ tags, clock }) => {
+    heard.raise(tags, clock);
+    if (tags === undefined) shelf.clear(); // usable no more, so it is only in the way
+  });
+
+  function look(question: Question): Soon<Reading<V>> {
+    const found = question.key && find(question.key);
+    if (!question.key || !found) return lookBelow(question);
+    return !question.certain && isTrusted(found.held)
+      ? onTrust(found, question)
+      : verified(question.key, found, question);
+  }
+
+  function find(key: Key): Found<V> | undefined {
+    const record = shelf.record(key);
+    const at = now();
+    const held = record && shelf.find(key, record.names, at);
+    if (!record || !held || held.stored.freshUntil <= at || isOvertaken(held)) return undefined;
+    return { record, held };
+  }
+
+  function isOvertaken({ slots, stored }: Held<V>): boolean {
+    return heard.latest(slots) > stored.stamp;
+  }
+
+  function isTrusted({ verifiedAt }: Held<V>): boolean {
+    return monotonic() - verifiedAt < trustMs;
+  }
+
+  function onTrust({ record, held }: Found<V>, { limits }: Question): Soon<Reading<V>> {
+    const answer = (verdicts: Reading<V>["verdicts"]): Reading<V> => {
+      return { fence: ON_TRUST, record, stored: held.stored, usable: true, verdicts };
+    };
+    if (limits.length === 0) return answer(NO_VERDICTS);
+    return soon(below.look({ key: undefined, tags: [], limits }), ({ verdicts }) => answer(verdicts));
+  }
+
+  // The limits are charged with the first question; a second one only fetches.
+  function verified(key: Key, { record, held }: Found<V>, question: Question): Soon<Reading<V>> {
+    const { stored } = held;
+    // Whoever asks may go on to join a flight: the answer must cover the tags asked about.
+    if (!question.tags.every((tag) => stored.tags.includes(tag))) return lookBelow(question);
+    const sentAt = monotonic();
+    return soon(below.look({ key: undefined, tags: stored.tags, limits: question.limits }), (reading) => {
+      const { fence, verdicts } = reading;
+      if (!fence.shared) return reading;
+      if (fence.latest <= stored.stamp && stored.stamp <= fence.clock && !isOvertaken(held)) {
+        held.verifiedAt = Math.max(held.verifiedAt, sentAt);
+        return { fence, record, stored, usable: true, verdicts };
+      }
+      shelf.drop(key, record.names, held);
+      return soon(lookBelow({ ...question, limits: [] }), (full) => ({ ...full, verdicts }));
+    });
+  }
+
+  function lookBelow(question: Question): Soon<Reading<V>> {
+    const sentAt = monotonic();
+    return soon(below.look(question), (reading) => hold(question.key, reading, sentAt));
+  }
+
+  function hold(key: Key | undefined, reading: Reading<V>, sentAt: number): Reading<V> {
+    const { record, stored, usable, fence } = reading;
+    if (key && record && stored && usable && fence.shared) put(key, record.names, { stored, verifiedAt: sentAt });
+    return reading;
+  }
+
+  function put(
+    key: Key,
+    names: readonly string[],
+    { stored, verifiedAt }: Pick<Held<V>, "stored" | "verifiedAt">,
+  ): void {
+    if (stored.freshUntil <= now()) return;
+    const bytes = codec.size(stored) + 8 * stored.tags.length;
+    shelf.put(key, names, { stored, slots: heard.slotsOf(stored.tags), bytes, verifiedAt });
+  }
+
+  return {
+    look,
+    lead(key, ...question) {
+      const sentAt = monotonic();
+      return soon(below.lead(key, ...question), (lead) => {
+        hold(key, lead.reading, sentAt);
+        return lead;
+      });
+    },
+    watch: (key, names) => below.watch(key, names),
+    put(key, names, stored) {
+      put(key, names, { stored, verifiedAt: UNVERIFIED });
+      return below.put(key, names, stored);
+    },
+    pass: (key, names, untilMs) => below.pass(key, names, untilMs),
+    begin: (tags) => below.begin(tags),
+    onInvalidated: (listener) => below.onInvalidated(listener),
+    health: () => below.health(),
+    close() {
+      shelf.clear();
+      return below.close();
+    },
+  };
+}
+
+function soon<T, U>(value: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
+  return value instanceof Promise ? value.then(then) : then(value);
+}

@@ -1,0 +1,36 @@
+// Why a shared store did not answer. It is thrown by redis.ts and caught in one place, fail-open.ts.
+
+import type { Verdict } from "./store.ts";
+
+/** The store cannot be asked now, or did not answer in time: never the client's problem. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
+  /** What the limits said where only the stored responses could not be read; undefined: they were not asked. */
+  readonly verdicts: readonly Verdict[] | undefined;
+
+  constructor(message: string, options?: { cause?: unknown; verdicts?: readonly Verdict[] }) {
+    super(message, { cause: options?.cause });
+    this.verdicts = options?.verdicts;
+  }
+}
+
+/** `promise`, or StoreUnavailable after `ms`. What comes later is dropped. */
+export function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new StoreUnavailable(`Redis did not answer within ${ms} ms`)), ms);
+    const settle = (settled: () => void) => {
+      clearTimeout(timer);
+      settled();
+    };
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (cause) => settle(() => reject(unavailable(cause))),
+    );
+  });
+}
+
+/** Whatever went wrong, as StoreUnavailable. */
+export function unavailable(cause: unknown): StoreUnavailable {
+  if (cause instanceof StoreUnavailable) return cause;
+  return new StoreUnavailable(cause instanceof Error ? cause.message : "Redis refused", { cause });
+}
