@@ -1,0 +1,84 @@
+// Forebay as a candidate: one configuration for all scenarios (an area of paths each), in memory or above Redis.
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { ask, isHit } from "../load/asking.ts";
+import { freePort, type Running, start } from "../processes.ts";
+import { node } from "../programs/program.ts";
+import { type Stage, untilAnswering } from "./stage.ts";
+
+/** How this sidecar is set up. */
+export interface ForebaySetup {
+  readonly name: string;
+  /** undefined: the store in memory, the limit held locally. */
+  readonly redis?: { readonly trust: string; readonly memory: string };
+  readonly nodeArguments?: readonly string[];
+}
+
+/** A running sidecar. */
+interface Sidecar {
+  readonly running: Running;
+  readonly url: string;
+  /** From starting the process to its first answer. */
+  readonly readyMs: number;
+}
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+
+/** Starts a sidecar; resolves with its first answer. Rejects where it ends or does not answer within 10 s. */
+export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<Sidecar> {
+  const port = await freePort();
+  const file = join(stage.dir, `forebay-${port}.yaml`);
+  await writeFile(file, configuration(stage, port, setup));
+  const startedAt = performance.now();
+  const args = [...(setup.nodeArguments ?? []), main, "--config", file, "--log-level", "warn"];
+  const running = start(node, args, { name: setup.name, core: "proxy", env: { NODE_ENV: "production" } });
+  const url = `http://127.0.0.1:${port}`;
+  await untilAnswering(running, `${url}/pass/ready`);
+  return { running, url, readyMs: performance.now() - startedAt };
+}
+
+/** Resolves when a path of a cached route is answered from the cache. Rejects after 5 s. */
+export async function untilHit(url: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  let answer = await ask(url);
+  while (!isHit(answer.fields)) {
+    if (performance.now() > deadline) throw new Error(`not a hit after 5 s: ${answer.fields["cache-status"]}`);
+    await pause(5);
+    answer = await ask(url);
+  }
+}
+
+function configuration(stage: Stage, port: number, setup: ForebaySetup): string {
+  return `
+listen: 127.0.0.1:${port}
+admin: false
+origin: { url: "http://127.0.0.1:${stage.originPort}", connections: 128 }
+store:
+${store(stage, setup)}
+routes:
+  - path: /hit/:id
+    cache: { ttl: 5m }
+    rateLimit: { limit: 1000000000, window: 1h, by: ip }
+  - path: /miss/:id
+    cache: { ttl: 5m }
+  - path: /cold/:id
+    cache: { ttl: 5m }
+  - path: /pass/:id
+    cache: false
+  - path: /pass-limited/:id
+    cache: false
+    rateLimit: { limit: 1000000000, window: 1h, by: ip }
+  - path: /over/:id
+    cache: false
+    rateLimit: { limit: 1, window: 1h, by: ip }
+`;
+}
+
+function store(stage: Stage, setup: ForebaySetup): string {
+  if (setup.redis === undefined) return "  memory: { max: 64mb }";
+  return `  redis: { url: "redis://127.0.0.1:${stage.redis?.port}/0" }
+  memory: { max: ${setup.redis.memory}, trust: ${setup.redis.trust} }`;
+}

@@ -1,0 +1,64 @@
+// 100 clients ask two sidecars for one path nobody has asked for yet, and the origin is slow: how often is it asked,
+// and how long do those wait who did not fetch it themselves?
+
+import { startForebay, untilHit } from "./candidates/forebay.ts";
+import { startNginx } from "./candidates/nginx.ts";
+import { type Candidate, onStage, originDelayMs, orSkipped, type Skipped, type Stage } from "./candidates/stage.ts";
+import { startVarnish } from "./candidates/varnish.ts";
+import type { Load } from "./load/load.ts";
+import type { Effort } from "./measure.ts";
+import { figureAtMost, type Row } from "./outcome.ts";
+import { quantileOf } from "./statistics.ts";
+
+const clients = 100;
+const candidate = "forebay, redis";
+
+export const stampede = {
+  name: "stampede",
+  title: `Stampede: ${clients} clients, one cold path, two sidecars, an origin that takes ${originDelayMs} ms`,
+  expects: [
+    figureAtMost(candidate, "origin requests per path, worst", 1),
+    figureAtMost(candidate, "p99 ms", originDelayMs + 50),
+    figureAtMost(candidate, "failed", 0),
+  ],
+  run: (effort: Effort, load: Load): Promise<Row[]> =>
+    onStage(async (stage) => [
+      await stampedeOn(await orSkipped(candidate, () => startPair(stage)), { stage, effort, load }),
+      await stampedeOn(await orSkipped("nginx", () => startNginx(stage, 2)), { stage, effort, load }),
+      await stampedeOn(await orSkipped("varnish", () => startVarnish(stage, 2)), { stage, effort, load }),
+    ]),
+};
+
+interface Run {
+  readonly stage: Stage;
+  readonly effort: Effort;
+  readonly load: Load;
+}
+
+async function startPair(stage: Stage): Promise<Candidate | Skipped> {
+  if (stage.redis === undefined) return { name: candidate, skipped: "no redis-server found" };
+  const setup = { name: candidate, redis: { trust: "0s", memory: "64mb" } };
+  const pair = [await startForebay(stage, setup), await startForebay(stage, setup)];
+  for (const { url } of pair) await untilHit(`${url}/hit/ready`);
+  return { name: candidate, urls: pair.map(({ url }) => url), roots: pair.map(({ running }) => running.pid) };
+}
+
+async function stampedeOn(found: Candidate | Skipped, run: Run): Promise<Row> {
+  if ("skipped" in found) return { candidate: found.name, note: `skipped: ${found.skipped}` };
+  const latencies: number[] = [];
+  let worst = 0;
+  let failed = 0;
+  // The first one warms up connections and code and is not counted.
+  for (let round = 0; round <= run.effort.rounds * 2; round += 1) {
+    const before = await run.stage.originRequests();
+    const urls = found.urls.map((url) => `${url}/cold/${round}`);
+    const answers = await run.load.burst({ urls, count: clients });
+    if (round === 0) continue;
+    worst = Math.max(worst, (await run.stage.originRequests()) - before);
+    failed += answers.filter(({ status, bytes }) => status !== 200 || bytes !== 1024).length;
+    latencies.push(...answers.map(({ ms }) => ms));
+  }
+  const p99Ms = quantileOf(latencies, 0.99);
+  const figures = { "origin requests per path, worst": worst, "p99 ms": p99Ms, failed };
+  return { candidate: found.name, p50Ms: quantileOf(latencies, 0.5), p99Ms, figures };
+}
