@@ -6,8 +6,7 @@
 export const CLOCK_SLOT = 0;
 /** Whatever is stamped earlier than this was invalidated, whatever its tags. */
 export const FLOOR_SLOT = 1;
-/** Which Redis process has been vouched for. */
-export const PROCESS_SLOT = 2;
+// Slot 2: which Redis process has been vouched for (scripts/vouch.lua).
 const FIRST_TAG_SLOT = 3;
 
 /** 8 MB of Redis; two of a million tags seldom meet. */

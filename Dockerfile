@@ -1,0 +1,17 @@
+# Forebay as a container: Node 26, the sources as they are, production dependencies alone, not root.
+#   docker build -t forebay . && docker run -p 8080:8080 -v ./proxy.config.yaml:/app/proxy.config.yaml:ro forebay
+FROM node:26-slim
+WORKDIR /app
+ENV NODE_ENV=production
+COPY package.json package-lock.json LICENSE ./
+RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
+COPY src ./src
+COPY proxy.config.yaml ./
+USER node
+EXPOSE 8080 8081
+STOPSIGNAL SIGTERM
+# Degraded (Redis away) is healthy: requests are still answered. Only a process that does not answer is not.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8081/healthz').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+ENTRYPOINT ["node", "src/main.ts"]
+CMD ["--listen", ":8080", "--admin", ":8081"]

@@ -1,0 +1,109 @@
+// One running Forebay, put together from its configuration: store → limits → cache → proxy → listeners. main.ts starts
+// and ends it; only here and there the real clocks are read.
+
+import { randomUUID } from "node:crypto";
+import { withAccessLog } from "./access.ts";
+import { createAdmin } from "./admin/admin.ts";
+import { responseCodec } from "./cache/codec.ts";
+import { createTagger } from "./cache/invalidation.ts";
+import type { StoredResponse } from "./cache/stored-response.ts";
+import { createRouter } from "./config/router.ts";
+import type { Config } from "./config/schema.ts";
+import type { Response } from "./http/message.ts";
+import { problem } from "./http/problem.ts";
+import { createClients } from "./limit/client.ts";
+import { createLimiter } from "./limit/limiter.ts";
+import type { Log } from "./log.ts";
+import { createProxy } from "./proxy.ts";
+import { createListener } from "./server/server.ts";
+import { createFailOpenStore } from "./store/fail-open.ts";
+import { createLimits } from "./store/limits.ts";
+import { createMemoryStore } from "./store/memory.ts";
+import type { Health, Store } from "./store/store.ts";
+import { createTieredStore } from "./store/tiered.ts";
+import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
+import { createUpstream } from "./upstream/upstream.ts";
+
+export interface Sidecar {
+  /** Where clients are served, and where health is told; as URLs. */
+  readonly listen: string;
+  readonly admin: string | null;
+  /** Not ready from now on; stops accepting, lets requests finish within the configured time, closes all. */
+  close(): Promise<void>;
+}
+
+/** How many clients' quotas are counted in this process while Redis is away. */
+const LOCAL_QUOTAS = 100_000;
+const BREAKER = { failures: 5, openMs: 1000 };
+
+/** Starts to serve. Rejects where an address cannot be bound. */
+export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
+  const store = await openStore(config, log);
+  const upstream = createUpstream(config.origin);
+  const clients = createClients(config.trustedProxies);
+  const now = Date.now;
+  const proxy = createProxy({
+    match: createRouter(config.routes),
+    clients,
+    limiter: createLimiter({ global: config.rateLimit, clients, local: createLimits({ now, max: LOCAL_QUOTAS }), now }),
+    tagger: createTagger(config.routes),
+    store,
+    upstream,
+    failure: (error) => failed(error, log),
+    newId: randomUUID,
+    now,
+    elapsed: () => performance.now(),
+  });
+  let isReady = false;
+  const admin = createListener(createAdmin({ health: () => ({ store: store.health() }), isReady: () => isReady }));
+  const observed = withAccessLog(proxy, { log, wanted: config.log, client: clients.bucket });
+  const listener = createListener(observed.handler, {
+    log: { error: (context, message) => log.error(message, { ...context }) },
+    ...observed.options,
+  });
+  try {
+    const [bound, adminBound] = await Promise.all([
+      listener.listen(config.listen),
+      config.admin && admin.listen(config.admin),
+    ]);
+    isReady = true;
+    return {
+      listen: bound.url,
+      admin: adminBound ? adminBound.url : null,
+      async close() {
+        isReady = false;
+        await listener.drain(config.drain);
+        await Promise.all([store.close(), upstream.close()]);
+        if (adminBound) await admin.drain(0);
+      },
+    };
+  } catch (error) {
+    await Promise.all([store.close(), upstream.close()]);
+    throw error;
+  }
+}
+
+/** Memory alone, or memory above Redis, whose every failure is a miss. */
+async function openStore(
+  { store: { prefix, redis, fence, memory } }: Config,
+  log: Log,
+): Promise<Store<StoredResponse>> {
+  const common = { maxBytes: memory.max, slots: fence.slots, codec: responseCodec, now: Date.now };
+  if (redis === undefined) return createMemoryStore(common);
+  // Loaded where it is used: 20 MB.
+  const { createRedisStore } = await import("./store/redis.ts");
+  const told = (state: Health["state"], detail: string) =>
+    log[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
+  const shared = createRedisStore({ ...redis, prefix, slots: fence.slots, codec: responseCodec, log: told });
+  return createTieredStore(createFailOpenStore(shared, { deadlineMs: redis.deadline, breaker: BREAKER, log }), {
+    ...common,
+    trustMs: memory.trust,
+  });
+}
+
+/** What the client is told of an error; `mayHaveHappened` false where the origin cannot have seen the request. */
+function failed(error: unknown, log: Log): { response: Response; mayHaveHappened: boolean } {
+  if (error instanceof UpstreamFailure) return { response: failureResponse(error), mayHaveHappened: !error.isUnsent };
+  log.error("a request failed", { error });
+  return { response: problem(500, "The proxy failed to answer this request."), mayHaveHappened: true };
+}

@@ -1,0 +1,212 @@
+// What becomes of a write's invalidation, whatever happens? It is noted before the write goes out, so that others
+// invalidate for a process that dies; given to Redis when the write has ended; kept while Redis cannot take it, and
+// replayed. Giving it twice does no harm. Nothing here is forgotten: what is too much to keep becomes "everything".
+
+import { randomUUID } from "node:crypto";
+import type { Line } from "./connections.ts";
+import { FLOOR_SLOT, slotOf } from "./fence.ts";
+import type { HighestClock } from "./highest-clock.ts";
+import type { Reach } from "./reach.ts";
+import type { RedisKeys } from "./redis-keys.ts";
+import { INVALIDATE, NOTE, run, type Script, SWEEP } from "./scripts.ts";
+import type { Notice, Write } from "./store.ts";
+
+export interface Journal {
+  begin(tags: readonly string[]): Write | Promise<Write>;
+  /** Sends what is owed; rejects where Redis does not take it. */
+  replay(): Promise<void>;
+  /** To be called often: renews the lines of this process, and once a second looks for those of dead ones. */
+  tick(): void;
+  /** How many invalidations Redis has not taken yet. */
+  owed(): number;
+  /** Waits, as long as a write would, for what is owed; then no timer is left. */
+  close(): Promise<void>;
+}
+
+export interface JournalOptions {
+  /** For every command of the fence, so that they are done in the order given. */
+  readonly line: Line;
+  readonly reach: Reach;
+  readonly keys: Pick<RedisKeys, "fence" | "journal" | "invalidated">;
+  readonly slots: number;
+  /** Ms that noting a write may take. */
+  readonly deadline: number;
+  /** Ms after which others invalidate for a process that does not come back. */
+  readonly leaseMs: number;
+  /** How many invalidations are kept while Redis is away. */
+  readonly maxOwed: number;
+  readonly clock: HighestClock;
+  /** Tells this process. */
+  tell(notice: Notice): void;
+}
+
+interface Invalidation {
+  /** undefined: everything. */
+  readonly tags: readonly string[] | undefined;
+  /** Of the journal. */
+  readonly line: string;
+  /** Called when Redis has taken it, by whoever waits for that. */
+  readonly wakes: Set<() => void>;
+}
+
+const SWEEP_MS = 1000;
+const SWEPT_AT_ONCE = 100;
+const LINES_PER_COMMAND = 500;
+const SENT_AT_ONCE = 200;
+// More than this is a purge by another name.
+const MAX_TAGS = 1000;
+
+export function createJournal(options: JournalOptions): Journal {
+  return new Writing(options);
+}
+
+class Writing implements Journal {
+  readonly #options: JournalOptions;
+  readonly #owner = randomUUID();
+  #count = 0;
+  readonly #underWay = new Set<string>();
+  #owed = new Set<Invalidation>();
+  #sweptAt = 0;
+  #renewedAt = 0;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  owed(): number {
+    return this.#owed.size;
+  }
+
+  begin(asked: readonly string[]): Write | Promise<Write> {
+    const tags = asked.length > MAX_TAGS ? undefined : asked;
+    const line = `${this.#owner}.${this.#count++}|${this.#slotsOf(tags).join(",")}|${JSON.stringify(tags ?? null)}`;
+    const write = (noted: boolean): Write => ({
+      noted,
+      commit: () => this.#commit(tags, line),
+      discard: () => this.#discard(line),
+    });
+    const { reach, maxOwed, leaseMs, deadline } = this.#options;
+    if (!reach.mayWrite() || this.#underWay.size >= maxOwed) return write(false);
+    this.#underWay.add(line);
+    const noted = this.#run(NOTE, [this.#options.keys.journal], [String(leaseMs), line]);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(write(false)), deadline);
+      const answer = (isNoted: boolean) => {
+        clearTimeout(timer);
+        resolve(write(isNoted));
+      };
+      noted.then(
+        () => answer(true),
+        () => answer(false),
+      );
+    });
+  }
+
+  async replay(): Promise<void> {
+    let sent: Invalidation[] = [];
+    for (const invalidation of [...this.#owed]) {
+      if (sent.push(invalidation) < SENT_AT_ONCE) continue;
+      await Promise.all(sent.map((each) => this.#send(each)));
+      sent = [];
+    }
+    await Promise.all(sent.map((each) => this.#send(each)));
+  }
+
+  tick(): void {
+    const { reach, leaseMs } = this.#options;
+    if (!reach.mayWrite()) return;
+    const now = performance.now();
+    if (now - this.#renewedAt >= leaseMs / 3) {
+      this.#renewedAt = now;
+      this.#renew();
+    }
+    if (now - this.#sweptAt >= SWEEP_MS) {
+      this.#sweptAt = now;
+      this.#sweep();
+    }
+  }
+
+  async close(): Promise<void> {
+    const last = [...this.#owed].at(-1);
+    if (last) await this.#waitFor(last);
+  }
+
+  async #commit(tags: readonly string[] | undefined, line: string): Promise<void> {
+    this.#underWay.delete(line);
+    const { reach, tell, clock } = this.#options;
+    const invalidation = this.#owe(tags, line);
+    if (reach.mayWrite()) this.#send(invalidation).catch((error) => reach.distrust(error));
+    // Nothing in this process bears a later stamp than the highest clock it has seen.
+    if (!(await this.#waitFor(invalidation))) tell({ clock: clock.value() + 1, tags });
+  }
+
+  #discard(line: string): void {
+    this.#underWay.delete(line);
+    const discarded = this.#options.line.send(["ZREM", this.#options.keys.journal, line]);
+    discarded.catch(() => {}); // then others sweep it, which costs a fetch
+  }
+
+  #owe(tags: readonly string[] | undefined, line: string): Invalidation {
+    const isTooMuch = this.#owed.size >= this.#options.maxOwed;
+    const waiting = isTooMuch ? [...this.#owed].flatMap(({ wakes }) => [...wakes]) : [];
+    if (isTooMuch) this.#owed.clear();
+    const invalidation: Invalidation = { tags: isTooMuch ? undefined : tags, line, wakes: new Set(waiting) };
+    this.#owed.add(invalidation);
+    return invalidation;
+  }
+
+  /** Whether Redis took it in time. */
+  #waitFor({ wakes }: Invalidation): Promise<boolean> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        resolve(true);
+      };
+      const timer = setTimeout(() => {
+        wakes.delete(wake);
+        resolve(false);
+      }, this.#options.reach.patience());
+      wakes.add(wake);
+    });
+  }
+
+  async #send(invalidation: Invalidation): Promise<void> {
+    const { keys, clock, tell } = this.#options;
+    const { tags, line } = invalidation;
+    const slots = this.#slotsOf(tags).map(String);
+    const args = [String(clock.value()), keys.invalidated, line, JSON.stringify(tags ?? null), ...slots];
+    const time = Number(await this.#run(INVALIDATE, [keys.fence, keys.journal], args));
+    clock.see(time);
+    this.#owed.delete(invalidation);
+    tell({ clock: time || clock.value() + 1, tags });
+    for (const wake of invalidation.wakes) wake();
+  }
+
+  #renew(): void {
+    const all = [...this.#underWay];
+    for (let i = 0; i < all.length; i += LINES_PER_COMMAND) {
+      const args = [String(this.#options.leaseMs), ...all.slice(i, i + LINES_PER_COMMAND)];
+      this.#run(NOTE, [this.#options.keys.journal], args).catch(() => {}); // tried again well before their deadline
+    }
+  }
+
+  #sweep(): void {
+    const { keys, clock } = this.#options;
+    const args = [String(clock.value()), keys.invalidated, String(SWEPT_AT_ONCE)];
+    const swept = this.#run(SWEEP, [keys.fence, keys.journal], args);
+    swept.then(
+      (count) => {
+        if (count === SWEPT_AT_ONCE) this.#sweptAt = 0; // there may be more
+      },
+      () => {},
+    );
+  }
+
+  #run(script: Script, keys: string[], args: string[]): Promise<unknown> {
+    return run(this.#options.line, script, { keys, args });
+  }
+
+  #slotsOf(tags: readonly string[] | undefined): number[] {
+    return tags ? tags.map((tag) => slotOf(tag, this.#options.slots)) : [FLOOR_SLOT];
+  }
+}

@@ -1,0 +1,209 @@
+// May the shared store be read now, and may it be written? (DESIGN, "The fence": Loss, Outage.) A lost connection, or
+// one that does not answer, is an outage. After one, in this order: whoever answers is vouched for, what was kept in
+// the meantime is replayed, and only when every other process has had the time to do the same is anything read.
+
+import type { Connections, Line } from "./connections.ts";
+import type { HighestClock } from "./highest-clock.ts";
+import { run, tellAll, VOUCH } from "./scripts.ts";
+import { StoreUnavailable } from "./unavailable.ts";
+
+/** How far the way back from an outage has been gone. */
+type Stage = "out" | "vouching" | "replaying" | "settling" | "ok" | "closed";
+
+export interface Reach {
+  /** Throws StoreUnavailable where `line` may not be read. */
+  mayRead(line: Line): void;
+  /** The fence may not be read yet, but Redis answers: limits may be asked. */
+  isSettling(): boolean;
+  /** Invalidations are taken. */
+  mayWrite(): boolean;
+  /** Ms that an invalidation is still to be waited for: until everybody must have noticed the outage. */
+  patience(): number;
+  /** Resolves when the store may be read for the first time. */
+  readonly ready: Promise<void>;
+  readonly detail: string;
+  isOk(): boolean;
+  /** Why a connection was lost or could not be made, in words. */
+  explain(reason: string): void;
+  /** Something may have changed about the connections. */
+  update(): void;
+  /** A reading told of a loss: raises the floor, unless somebody did. */
+  lost(): void;
+  /** Redis answers, but does not do what it must: begins anew as after an outage. */
+  distrust(reason: unknown): void;
+  close(): void;
+}
+
+export interface ReachOptions {
+  connections(): Connections;
+  /** Redis key of the fence. */
+  readonly fence: string;
+  /** Ms to wait before reading after an outage. */
+  readonly settle: number;
+  /** Ms. */
+  readonly writeDeadline: number;
+  readonly clock: HighestClock;
+  /** Sends what was kept; resolves when Redis has taken it. */
+  replay(): Promise<void>;
+  changed(state: "ok" | "degraded", detail: string): void;
+}
+
+const SILENT = "Redis does not answer";
+const RETRY_MS = 250;
+const LARGEST_PROCESS = 2 ** 52;
+
+export function createReach(options: ReachOptions): Reach {
+  return new Reaching(options);
+}
+
+class Reaching implements Reach {
+  readonly ready: Promise<void>;
+  detail = "connecting to Redis";
+  readonly #options: ReachOptions;
+  #isReady: () => void = () => {};
+  #stage: Stage = "out";
+  #outSince = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #reason = SILENT;
+  #isRaising = false;
+  /** Counts outages and ways back, so that what was begun before one is known as such. */
+  #attempt = 0;
+  /** Who is spoken to: a number of the Redis process, or one of our own making where it does not tell. */
+  #process = 0;
+  #unavailable = new StoreUnavailable("connecting to Redis");
+
+  constructor(options: ReachOptions) {
+    this.#options = options;
+    this.ready = new Promise((resolve) => {
+      this.#isReady = resolve;
+    });
+  }
+
+  mayRead(line: Line): void {
+    if (this.#stage === "ok" && line.isFresh()) return;
+    if (this.#stage === "ok") this.#goOut(SILENT);
+    throw this.#unavailable;
+  }
+
+  isSettling(): boolean {
+    return this.#stage === "settling";
+  }
+
+  mayWrite(): boolean {
+    return this.#stage === "replaying" || this.#stage === "settling" || this.#stage === "ok";
+  }
+
+  // Whoever still reads has had an answer of Redis to a heartbeat sent less than 750 ms ago. An outage that has lasted
+  // for writeDeadline is thus known to all, and a write need not wait for what everybody knows.
+  patience(): number {
+    const { writeDeadline } = this.#options;
+    if (this.mayWrite()) return writeDeadline;
+    return Math.max(0, Math.min(writeDeadline, this.#outSince + writeDeadline - performance.now()));
+  }
+
+  isOk(): boolean {
+    return this.#stage === "ok";
+  }
+
+  explain(reason: string): void {
+    this.#reason = reason;
+    if (this.#stage === "out") this.detail = reason;
+  }
+
+  update(): void {
+    if (this.#stage === "closed") return;
+    const isWhole = this.#options.connections().isWhole();
+    if (!isWhole && this.#stage !== "out") this.#goOut(this.#reason);
+    else if (isWhole && this.#stage === "out" && this.#timer === undefined) void this.#comeBack();
+  }
+
+  lost(): void {
+    if (this.#isRaising || !this.mayWrite()) return;
+    this.#isRaising = true;
+    const attempt = this.#attempt;
+    this.#vouch()
+      .catch((error) => this.#fail(error, attempt))
+      .finally(() => {
+        this.#isRaising = false;
+      });
+  }
+
+  distrust(reason: unknown): void {
+    this.#fail(reason, this.#attempt);
+  }
+
+  close(): void {
+    this.#enter("closed", "closed");
+    this.#isReady();
+  }
+
+  #goOut(detail: string): void {
+    if (this.mayWrite()) this.#outSince = performance.now();
+    this.#attempt++;
+    this.#enter("out", detail);
+    this.#options.changed("degraded", detail);
+  }
+
+  #enter(stage: Stage, detail: string): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#stage = stage;
+    this.detail = detail;
+    this.#unavailable = new StoreUnavailable(detail);
+  }
+
+  // A step that another outage has overtaken comes to nothing.
+  async #comeBack(): Promise<void> {
+    const attempt = ++this.#attempt;
+    this.#enter("vouching", "Redis answers: looking for what it may have lost");
+    try {
+      this.#process = this.#identify();
+      await this.#vouch();
+      if (attempt !== this.#attempt) return;
+      this.#enter("replaying", "Redis answers: telling it what it missed");
+      await this.#options.replay();
+      if (attempt === this.#attempt) this.#settle();
+    } catch (error) {
+      this.#fail(error, attempt);
+    }
+  }
+
+  // A process that has just started settles like any other. It has acknowledged nothing itself, but others may be on
+  // their way back from an outage that it knows nothing of, with writes that they have acknowledged and not yet told.
+  // Raising the floor would not replace this: what is fetched and stored after that would be overtaken all the same.
+  #settle(): void {
+    this.#enter("settling", "Redis answers: waiting until everybody has told it what it missed");
+    this.#timer = setTimeout(() => {
+      this.#enter("ok", "Redis answers");
+      this.#reason = SILENT;
+      this.#options.changed("ok", this.detail);
+      this.#isReady();
+    }, this.#options.settle);
+  }
+
+  #fail(reason: unknown, attempt: number): void {
+    if (attempt !== this.#attempt || this.#stage === "closed" || this.#stage === "out") return;
+    this.#goOut(reason instanceof Error ? reason.message : String(reason));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.update();
+    }, RETRY_MS);
+  }
+
+  // One that does not tell who it is counts as another each time.
+  #identify(): number {
+    const { lines, subscriber } = this.#options.connections();
+    const [process, ...others] = new Set([...lines, subscriber].map((line) => line.process));
+    if (others.length > 0) throw new StoreUnavailable("the connections lead to different Redis processes");
+    return process ?? 1 + Math.floor(Math.random() * LARGEST_PROCESS);
+  }
+
+  async #vouch(): Promise<void> {
+    const { fence, clock, connections } = this.#options;
+    const [line] = connections().lines;
+    if (line === undefined) return;
+    if (this.#stage === "vouching") tellAll(line);
+    const reply = await run(line, VOUCH, { keys: [fence], args: [String(clock.value()), String(this.#process)] });
+    clock.see(Number(Array.isArray(reply) ? reply[0] : reply));
+  }
+}

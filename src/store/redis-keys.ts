@@ -1,0 +1,42 @@
+// What is called how in Redis? All names but the prefix are digests: nothing a client sends is ever part of one. A
+// digest is 192 bits of SHA-256, so two keys that share one are not to be found, and a value need not repeat its key.
+// What is in {braces} decides the node of a Redis Cluster: a key's parts stay together, and so does the fence.
+
+import { hash } from "node:crypto";
+import type { LimitQuestion } from "./store.ts";
+
+const DIGEST_LENGTH = 32;
+
+/** 32 characters of base64url; injective for all that matters. */
+export function digestOf(text: string): string {
+  return hash("sha256", text, "base64url").slice(0, DIGEST_LENGTH);
+}
+
+export interface RedisKeys {
+  readonly fence: string;
+  readonly journal: string;
+  /** Channel. */
+  readonly invalidated: string;
+  record(digest: string): string;
+  /** `variant` is the text that Key.variant gives. */
+  variant(digest: string, variant: string): string;
+  lease(digest: string, variant: string): string;
+  /** Channel. */
+  landed(digest: string, variant: string): string;
+  limit(question: LimitQuestion): string;
+}
+
+export function createRedisKeys(prefix: string): RedisKeys {
+  // Most keys have one variant only; its digest is not worked out each time.
+  const short = (variant: string) => (variant === "" ? "-" : digestOf(variant));
+  return {
+    fence: `${prefix}:{fence}:slots`,
+    journal: `${prefix}:{fence}:w`,
+    invalidated: `${prefix}:invalidated`,
+    record: (digest) => `${prefix}:{${digest}}:r`,
+    variant: (digest, variant) => `${prefix}:{${digest}}:v:${short(variant)}`,
+    lease: (digest, variant) => `${prefix}:{${digest}}:lease:${short(variant)}`,
+    landed: (digest, variant) => `${prefix}:landed:${digest}:${short(variant)}`,
+    limit: ({ key, algorithm }) => `${prefix}:l:{${digestOf(key)}}:${algorithm === "fixed-window" ? "f" : "s"}`,
+  };
+}

@@ -1,0 +1,232 @@
+// The store in Redis, shared by any number of processes (DESIGN, "The store protocol"). Redis 6.0 or newer (BITFIELD_RO,
+// RESP3). It may fail at any time, with StoreUnavailable: fail-open.ts stands above it. Here its parts are put together:
+//
+//   connections.ts  lines to Redis, heartbeat          reach.ts    may it be read, may it be written
+//   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
+//   journal.ts      invalidations                      leases.ts   who fetches
+//   landings.ts     who waits for whom
+
+import { type Ask, createAsking } from "./batch.ts";
+import { type Connections, type Line, openConnections } from "./connections.ts";
+import { CLOCK_SLOT } from "./fence.ts";
+import { createHighestClock, type HighestClock, isLost } from "./highest-clock.ts";
+import { createJournal } from "./journal.ts";
+import { createLandings } from "./landings.ts";
+import { createLeases } from "./leases.ts";
+import { createReach, type Reach } from "./reach.ts";
+import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
+import type { Codec, Key, Lead, Notice, Question, Reading, Store, Stored } from "./store.ts";
+import { createTrips, recordText } from "./trips.ts";
+import { StoreUnavailable, within } from "./unavailable.ts";
+
+export interface RedisOptions<V> {
+  /** redis://, rediss:// or unix:// */
+  readonly url: string;
+  /** What all keys begin with. */
+  readonly prefix: string;
+  /** For commands; one more is for subscriptions. */
+  readonly connections: number;
+  /** Ms after which a question is given up. */
+  readonly deadline: number;
+  /** Ms that a write waits for its invalidation. More than 750, in which an outage is noticed by all. */
+  readonly writeDeadline: number;
+  /** Ms that nothing is read after an outage. More than 700, in which a lost connection is made anew. */
+  readonly settle: number;
+  /** Numbers in the fence; the same in every process. */
+  readonly slots: number;
+  readonly codec: Codec<V>;
+  /** Ms after which others invalidate for a process that died in the middle of a write. */
+  readonly journalLease?: number;
+  /** Invalidations kept while Redis is away; past it, everything is invalidated. */
+  readonly maxOwed?: number;
+  /** Told when the state of health changes. */
+  log?(state: "ok" | "degraded", detail: string): void;
+  /** Epoch ms. */
+  now?(): number;
+}
+
+export interface RedisStore<V> extends Store<V> {
+  /** Resolves when the store may be read for the first time, or was closed. */
+  connected(): Promise<void>;
+}
+
+// Values on their way to Redis, bytes: past it they are not stored.
+const MAX_ON_THE_WAY = 32 * 1024 * 1024;
+
+/** Connects in the background: while Redis cannot be reached every question is refused, and writes are kept. */
+export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
+  const { deadline, writeDeadline, codec, now = Date.now } = options;
+  const keys = createRedisKeys(options.prefix);
+  const listeners: ((notice: Notice) => void)[] = [];
+  const parts = assemble(options, keys, (notice) => {
+    for (const listener of listeners) listener(notice);
+  });
+  const { connections, reach, journal, landings, leases, trips, first, askFirst } = parts;
+  let onTheWay = 0;
+
+  function lineOf(place: { line: number }): Line {
+    return connections.lines[place.line] ?? first;
+  }
+
+  async function look({ key, tags, limits }: Question): Promise<Reading<V>> {
+    if (reach.isSettling() && limits.length > 0) throw await chargedOnly(limits);
+    reach.mayRead(lineOf(key ? trips.place(key.primary) : { line: 0 }));
+    return (await trips.look({ key, tags, limits })).reading;
+  }
+
+  // Limits need no fence: while it may not be read yet they are charged all the same.
+  async function chargedOnly(limits: Question["limits"]): Promise<StoreUnavailable> {
+    const ask: Ask = { record: undefined, variant: undefined, slots: undefined, limits };
+    const { verdicts } = await askFirst(ask);
+    return new StoreUnavailable(reach.detail, verdicts && { verdicts });
+  }
+
+  async function lead(key: Key, names: readonly string[], tags: readonly string[], leaseMs: number): Promise<Lead<V>> {
+    const { digest, ...place } = trips.place(key.primary);
+    const line = lineOf(place);
+    reach.mayRead(line);
+    const variant = key.variant(names);
+    const held = leases.prepare({
+      line,
+      key: keys.lease(digest, variant),
+      channel: keys.landed(digest, variant),
+      ms: Math.max(1, Math.ceil(leaseMs)),
+    });
+    const { reading, leaseMs: retryMs } = await trips.look({ key, tags, limits: [], lease: held.ask });
+    return { lease: retryMs === 0 ? held.begin() : undefined, retryMs, reading };
+  }
+
+  function watch(key: Key, names: readonly string[]) {
+    const { digest, ...place } = trips.place(key.primary);
+    reach.mayRead(lineOf(place));
+    return landings.watch(keys.landed(digest, key.variant(names)));
+  }
+
+  async function put(key: Key, names: readonly string[], stored: Stored<V>): Promise<void> {
+    const ms = Math.ceil(stored.keepUntil - now());
+    if (ms < 1) return;
+    const { digest, ...place } = trips.place(key.primary);
+    const line = lineOf(place);
+    reach.mayRead(line);
+    const bytes = asBuffer(codec.encode(stored));
+    if (onTheWay + bytes.length > MAX_ON_THE_WAY) throw new StoreUnavailable("too much on its way to Redis");
+    onTheWay += bytes.length;
+    const variant = line.send(["SET", keys.variant(digest, key.variant(names)), bytes, "PX", String(ms)]);
+    const record = line.send(["SET", keys.record(digest), recordText({ names, passUntil: 0 }), "PX", String(ms)]);
+    const both = Promise.all([variant, record]).finally(() => {
+      onTheWay -= bytes.length;
+    });
+    await within(both, writeDeadline);
+  }
+
+  async function pass(key: Key, names: readonly string[], untilMs: number): Promise<void> {
+    const ms = Math.ceil(untilMs - now());
+    if (ms < 1) return;
+    const { digest, ...place } = trips.place(key.primary);
+    const line = lineOf(place);
+    reach.mayRead(line);
+    const text = recordText({ names, passUntil: untilMs });
+    await within(line.send(["SET", keys.record(digest), text, "PX", String(ms)]), deadline);
+  }
+
+  async function close(): Promise<void> {
+    await Promise.all([within(leases.releaseAll(), deadline).catch(() => {}), journal.close()]);
+    reach.close();
+    landings.close();
+    connections.close();
+  }
+
+  return {
+    look,
+    lead,
+    watch,
+    put,
+    pass,
+    begin: (tags) => journal.begin(tags),
+    onInvalidated: (listener) => void listeners.push(listener),
+    health() {
+      const owed = journal.owed();
+      return {
+        state: reach.isOk() ? "ok" : "degraded",
+        detail: owed ? `${reach.detail}; ${owed} invalidations kept` : reach.detail,
+      };
+    },
+    close,
+    connected: () => reach.ready,
+  };
+}
+
+/** The parts, each told what it needs of the others. `tell` hears of every invalidation. */
+function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: Notice) => void) {
+  const { url, deadline, slots, codec } = options;
+  const clock = createHighestClock();
+  const hear = (message: string) => tell(noticeOf(message) ?? { clock: clock.value() + 1, tags: undefined });
+  const reach = createReach({
+    ...options,
+    connections: () => connections,
+    fence: keys.fence,
+    clock,
+    replay: async () => {
+      await Promise.all([connections.subscriber.subscribe(keys.invalidated, hear), landings.resubscribe()]);
+      await journal.replay();
+    },
+    changed(state, detail) {
+      if (state === "degraded") landings.wakeAll();
+      options.log?.(state, detail);
+    },
+  });
+  const connections: Connections = openConnections({
+    url,
+    count: options.connections,
+    beat: (line) => readClock(line, keys.fence, { clock, reach }),
+    changed() {
+      reach.update();
+      journal.tick();
+    },
+    lost: (reason) => reach.explain(reason.message),
+  });
+  const asking = connections.lines.map((line) => createAsking(line, { keys, deadline, clock }));
+  const [first, askFirst] = [connections.lines[0], asking[0]];
+  if (first === undefined || askFirst === undefined) throw new RangeError("connect to Redis: at least one connection");
+  const landings = createLandings(connections.subscriber, deadline);
+  const journal = createJournal({
+    ...options,
+    line: first,
+    reach,
+    keys,
+    leaseMs: options.journalLease ?? 10_000,
+    maxOwed: options.maxOwed ?? 10_000,
+    clock,
+    tell,
+  });
+  const trips = createTrips({ keys, slots, codec, asking, clock, lost: () => reach.lost() });
+  return { connections, first, askFirst, reach, journal, landings, leases: createLeases(), trips };
+}
+
+// The heartbeat: it reads the clock, so that a loss is found even where nobody asks.
+async function readClock(line: Line, fence: string, { clock, reach }: { clock: HighestClock; reach: Reach }) {
+  const before = clock.value();
+  const reply = await line.send(["BITFIELD_RO", fence, "GET", "u63", `#${CLOCK_SLOT}`]).catch(wrongType);
+  const read = Array.isArray(reply) ? Number(reply[0]) : 0;
+  if (isLost(read, before)) reach.lost();
+  else clock.see(read);
+}
+
+function wrongType(error: unknown): undefined {
+  if (!(error instanceof Error && error.message.startsWith("WRONGTYPE"))) throw error;
+}
+
+// What cannot be read as a notice may have been of anything.
+function noticeOf(message: string): Notice | undefined {
+  try {
+    const { clock, tags } = JSON.parse(message) ?? {};
+    const isOurs = tags === null || (Array.isArray(tags) && tags.every((tag) => typeof tag === "string"));
+    return isOurs && Number.isSafeInteger(clock) ? { clock, tags: tags ?? undefined } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

@@ -1,0 +1,201 @@
+// One look at Redis: mostly one trip, because what only the stored value knows (its own tags, what its variants differ
+// by) is remembered from last time. Where that proves wrong the trip is made again with what is known now. Only what
+// one trip found, value and slots of all its tags together, is ever called usable.
+
+import { LRUCache } from "lru-cache";
+import type { Answer, Ask, LeaseAsk } from "./batch.ts";
+import { CLOCK_SLOT, FLOOR_SLOT, slotOf } from "./fence.ts";
+import { type HighestClock, isLost } from "./highest-clock.ts";
+import { digestOf, type RedisKeys } from "./redis-keys.ts";
+import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading } from "./store.ts";
+import { StoreUnavailable } from "./unavailable.ts";
+
+export interface Trips<V> {
+  /** Where a primary key lives. */
+  place(primary: string): Place;
+  /** Rejects with StoreUnavailable; then the lease, if it was had, has been let go. */
+  look(question: TripQuestion): Promise<Looked<V>>;
+}
+
+export interface Place {
+  readonly digest: string;
+  /** Which line its commands take, so that they are done in the order given. */
+  readonly line: number;
+}
+
+export interface TripQuestion {
+  readonly key: Key | undefined;
+  readonly tags: readonly string[];
+  readonly limits: readonly LimitQuestion[];
+  readonly lease?: LeaseAsk;
+}
+
+export interface Looked<V> {
+  readonly reading: Reading<V>;
+  /** 0: the lease is had, if one was asked for. */
+  readonly leaseMs: number;
+}
+
+export interface TripsOptions<V> {
+  readonly keys: RedisKeys;
+  readonly slots: number;
+  readonly codec: Codec<V>;
+  /** How questions are put on each line. */
+  readonly asking: readonly ((ask: Ask) => Promise<Answer>)[];
+  readonly clock: HighestClock;
+  /** The clock was lost. */
+  lost(): void;
+}
+
+interface Hint extends Place {
+  readonly names: readonly string[];
+  /** Of all tags of the value seen last. */
+  readonly slots: readonly number[];
+  /** The record as it was written and as it was read. */
+  readonly text: string;
+  readonly record: KeyRecord;
+}
+
+const RECORD_VERSION = 1;
+const MAX_HINTS = 10_000;
+const LONGEST_HINTED = 1024;
+// A third follows where the first found other names and the second tags of its own.
+const MAX_TRIPS = 3;
+const NO_NAMES: readonly string[] = Object.freeze([]);
+const NO_LIMITS: readonly LimitQuestion[] = Object.freeze([]);
+const UNREAD: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
+
+/** How a record is written. */
+export function recordText({ names, passUntil }: KeyRecord): string {
+  return JSON.stringify({ v: RECORD_VERSION, names, passUntil });
+}
+
+export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
+  const { keys, slots, codec, asking, lost } = options;
+  const hints = new LRUCache<string, Hint>({ max: MAX_HINTS });
+  const slotsOf = (tags: readonly string[]) => tags.map((tag) => slotOf(tag, slots));
+
+  function place(primary: string): Place {
+    return hints.get(primary) ?? placeOf(digestOf(primary), asking.length);
+  }
+
+  async function look({ key, tags, limits, lease }: TripQuestion): Promise<Looked<V>> {
+    const at = key ? place(key.primary) : NOWHERE;
+    const asked = slotsOf(tags);
+    const go = (known: Known, extra: Pick<Ask, "limits" | "lease">) => {
+      const variant = key && keys.variant(at.digest, key.variant(known.names));
+      const record = key && keys.record(at.digest);
+      return askOn(at, { record, variant, slots: [...asked, ...known.slots], ...extra });
+    };
+    let known: Known = isHint(at) ? at : NOTHING_KNOWN;
+    let answer = await go(known, lease ? { limits, lease } : { limits });
+    const { verdicts, leaseMs } = answer;
+    try {
+      for (let trip = 1; ; trip++) {
+        const found = find(answer, { asked, names: known.names, hint: isHint(at) ? at : undefined });
+        if (!found.more || trip === MAX_TRIPS) {
+          if (key && found.hint) remember(key.primary, { ...at, ...found.hint });
+          return { reading: { ...found.reading, verdicts }, leaseMs };
+        }
+        known = found.more;
+        answer = await go(known, { limits: NO_LIMITS });
+      }
+    } catch (error) {
+      if (leaseMs === 0) lease?.late();
+      throw error;
+    }
+  }
+
+  function askOn({ line }: Place, ask: Ask): Promise<Answer> {
+    const put = asking[line];
+    if (put === undefined) throw new StoreUnavailable("no connection");
+    return put(ask);
+  }
+
+  function find(answer: Answer, { asked, names, hint }: Context): Found<V> {
+    const clock = answer.fence.get(CLOCK_SLOT) ?? 0;
+    if (isLost(clock, answer.seen)) {
+      lost();
+      return { reading: { fence: UNREAD, record: undefined, stored: undefined, usable: false } };
+    }
+    options.clock.see(clock);
+    const fence = { shared: true, clock, latest: latestOf(answer, asked) };
+    const text = answer.record;
+    const record = text === undefined ? undefined : hint?.text === text ? hint.record : recordOf(text);
+    const nothing = { fence, record, stored: undefined, usable: false };
+    if (text === undefined || record === undefined) return { reading: nothing };
+    if (!isSame(record.names, names)) return { reading: nothing, more: { names: record.names, slots: NO_SLOTS } };
+    const stored = answer.variant && codec.decode(detached(answer.variant));
+    if (stored === undefined) return { reading: nothing };
+    const own = slotsOf(stored.tags);
+    if (!own.every((slot) => answer.fence.has(slot))) return { reading: nothing, more: { names, slots: own } };
+    // A stamp later than the clock is damaged, or of a time that was lost.
+    const usable = stored.stamp <= clock && latestOf(answer, own) <= stored.stamp;
+    return { reading: { fence, record, stored, usable }, hint: { names, slots: own, text, record } };
+  }
+
+  function remember(primary: string, hint: Hint): void {
+    if (primary.length <= LONGEST_HINTED) hints.set(primary, hint);
+  }
+
+  return { place, look };
+}
+
+/** What the next trip goes by. */
+interface Known {
+  readonly names: readonly string[];
+  readonly slots: readonly number[];
+}
+
+interface Context {
+  /** Slots of the tags asked about. */
+  readonly asked: readonly number[];
+  /** That the variant was read under. */
+  readonly names: readonly string[];
+  readonly hint: Hint | undefined;
+}
+
+interface Found<V> {
+  readonly reading: Omit<Reading<V>, "verdicts">;
+  /** Something else must be read as well before this is all. */
+  readonly more?: Known;
+  readonly hint?: Omit<Hint, keyof Place>;
+}
+
+const NO_SLOTS: readonly number[] = Object.freeze([]);
+const NOTHING_KNOWN: Known = Object.freeze({ names: NO_NAMES, slots: NO_SLOTS });
+const NOWHERE: Place = Object.freeze({ digest: "", line: 0 });
+
+function placeOf(digest: string, lines: number): Place {
+  return { digest, line: (digest.charCodeAt(0) + digest.charCodeAt(1)) % lines };
+}
+
+function isHint(place: Place): place is Hint {
+  return "record" in place;
+}
+
+function isSame(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name, i) => name === right[i]);
+}
+
+function latestOf({ fence }: Answer, slots: readonly number[]): number {
+  let latest = fence.get(FLOOR_SLOT) ?? Number.POSITIVE_INFINITY;
+  for (const slot of slots) latest = Math.max(latest, fence.get(slot) ?? Number.POSITIVE_INFINITY);
+  return latest;
+}
+
+// A record that another version wrote, or that was damaged, is none.
+function recordOf(text: string): KeyRecord | undefined {
+  try {
+    const { v, names, passUntil } = JSON.parse(text) ?? {};
+    const isOurs = v === RECORD_VERSION && Array.isArray(names) && names.every((name) => typeof name === "string");
+    return isOurs && typeof passUntil === "number" ? { names, passUntil } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+// A copy where the bytes are a small window on what arrived together with them, which would stay in memory as long.
+function detached(bytes: Buffer): Buffer {
+  return bytes.buffer.byteLength > 2 * bytes.byteLength ? Buffer.from(bytes) : bytes;
+}

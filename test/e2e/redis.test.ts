@@ -1,0 +1,244 @@
+// What sidecars promise of the Redis they share, seen from outside: how often it is asked, and that its troubles are
+// nobody else's.
+
+import { createConnection, createServer, type Socket } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { type Origin, startOrigin } from "../support/origin.ts";
+import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
+import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+test("a hundred requests for one cold key on two sidecars make one origin request, and followers are woken", async () => {
+  const redis = await withRedis();
+  const arrived = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  const origin = await withOrigin(async (_request, response) => {
+    arrived.resolve();
+    await gate.promise;
+    response.setHeader("cache-control", "max-age=60").end("slow");
+  });
+  const yaml = configFor(origin, redis.url);
+  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
+  const all = Array.from({ length: 100 }, (_, i) => (i % 2 ? one : two).fetch("/cold"));
+  await arrived.promise;
+  gate.resolve();
+  const answers = await Promise.all(all);
+  expect(new Set(await Promise.all(answers.map((answer) => answer.text())))).toEqual(new Set(["slow"]));
+  expect(origin.count("/cold")).toBe(1);
+  const collapsed = answers.filter(({ headers }) => headers.get("cache-status")?.includes("collapsed"));
+  expect(collapsed.length).toBeGreaterThan(0);
+});
+
+test("a hit with a limit costs one round trip to Redis, and no command that searches or evaluates text", async () => {
+  const redis = await withRedis();
+  const relay = await withRelay(redis.port);
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=60").end("hello");
+  });
+  const yaml = `${configFor(origin, relay.url)}\n    rateLimit: { limit: 1000, window: 1m }`;
+  const sidecar = await withSidecar(yaml);
+  for (let i = 0; i < 3; i++) await sidecar.fetch("/a");
+  const monitor = await withMonitor(redis.port);
+  const before = relay.roundTrips(isOfRequests);
+  const answer = await sidecar.fetch("/a");
+  expect(answer.headers.get("cache-status")).toContain("; hit");
+  expect(answer.headers.get("x-ratelimit-limit")).toBe("1000");
+  expect(relay.roundTrips(isOfRequests) - before).toBe(1);
+  const commands = (await monitor.commands()).filter((command) => isOfRequests(command));
+  expect(commands).toEqual(["bitfield_ro", "evalsha"]);
+});
+
+test("a hit that is not in the sidecar's memory costs one round trip too", async () => {
+  const redis = await withRedis();
+  const relay = await withRelay(redis.port);
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=60").end("hello");
+  });
+  const first = await withSidecar(configFor(origin, redis.url));
+  await first.fetch("/a");
+  const second = await withSidecar(configFor(origin, relay.url));
+  const before = relay.roundTrips(isOfRequests);
+  const answer = await second.fetch("/a");
+  expect(answer.headers.get("cache-status")).toContain("; hit");
+  expect(relay.roundTrips(isOfRequests) - before).toBe(1);
+});
+
+test("a frozen Redis fails no request, and hits return after it is thawed", async () => {
+  const redis = await withRedis();
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=600").end("hello");
+  });
+  const sidecar = await withSidecar(configFor(origin, redis.url));
+  await sidecar.fetch("/a");
+  const lines = sidecar.lines.length;
+  redis.freeze();
+  const degraded = sidecar.line(({ msg }) => msg === "store degraded", lines);
+  let isNoticed = false;
+  void degraded.then(() => {
+    isNoticed = true;
+  });
+  for (let i = 0; i < 200 || !isNoticed; i++) {
+    const answer = await sidecar.fetch("/a");
+    expect([answer.status, await answer.text()]).toEqual([200, "hello"]);
+  }
+  const since = sidecar.lines.length;
+  redis.thaw();
+  await sidecar.line(({ msg }) => msg === "store ok", since);
+  await sidecar.fetch("/a");
+  expect((await sidecar.fetch("/a")).headers.get("cache-status")).toContain("; hit");
+});
+
+test("a write taken while Redis is frozen is not forgotten when it is back", async () => {
+  const redis = await withRedis();
+  let version = 1;
+  const origin = await withOrigin((request, response) => {
+    if (request.method === "POST") version += 1;
+    response.setHeader("cache-control", "max-age=600").end(`v${version}`);
+  });
+  const yaml = configFor(origin, redis.url);
+  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
+  expect(await (await two.fetch("/a")).text()).toBe("v1");
+  const lines = two.lines.length;
+  redis.freeze();
+  await one.fetch("/a", { method: "POST" });
+  expect(await (await two.fetch("/a")).text()).toBe("v2");
+  redis.thaw();
+  await two.line(({ msg }) => msg === "store ok", lines);
+  expect(await (await two.fetch("/a")).text()).toBe("v2");
+});
+
+test("a sidecar whose Redis cannot be reached at start serves, and says that it is degraded", async () => {
+  const origin = await withOrigin((_request, response) => {
+    response.end("hello");
+  });
+  const sidecar = await withSidecar(configFor(origin, `redis://127.0.0.1:${await freePort()}`), { isReachable: false });
+  expect(await (await sidecar.fetch("/a")).text()).toBe("hello");
+  const ready = await fetch(`${sidecar.admin}/readyz`);
+  expect([ready.status, await ready.json()]).toMatchObject([
+    200,
+    { status: "degraded", parts: { store: { state: "degraded" } } },
+  ]);
+});
+
+test("garbage in Redis under our keys reads as nothing stored", async () => {
+  const redis = await withRedis();
+  let version = 0;
+  const origin = await withOrigin((_request, response) => {
+    version += 1;
+    response.setHeader("cache-control", "max-age=600").end(`v${version}`);
+  });
+  const first = await withSidecar(configFor(origin, redis.url));
+  await first.fetch("/a");
+  const keys = (await redis.command("KEYS", "forebay:*")) as string[];
+  for (const key of keys.filter((key) => key.includes(":v:"))) await redis.command("SETRANGE", key, "20", "garbage");
+  const second = await withSidecar(configFor(origin, redis.url));
+  expect(await (await second.fetch("/a")).text()).toBe("v2");
+  for (const key of keys.filter((key) => key.includes("{") && !key.includes("{fence}"))) {
+    await redis.command("DEL", key);
+    await redis.command("LPUSH", key, "a list");
+  }
+  const third = await withSidecar(configFor(origin, redis.url));
+  expect((await third.fetch("/a")).status).toBe(200);
+});
+
+function configFor({ url }: Origin, redis: string): string {
+  return `
+origin: ${url}
+store: { redis: { url: ${redis}, deadline: 1s } }
+routes:
+  - path: /*
+    cache: {}`;
+}
+
+async function withRedis(): Promise<TestRedis> {
+  const redis = await startRedis();
+  cleanups.push(() => redis.stop());
+  return redis;
+}
+
+async function withOrigin(handler: Parameters<typeof startOrigin>[0]): Promise<Origin> {
+  const origin = await startOrigin(handler);
+  cleanups.push(() => origin.close());
+  return origin;
+}
+
+/** A sidecar that uses its Redis already. */
+async function withSidecar(yaml: string, { isReachable = true } = {}): Promise<SidecarProcess> {
+  const sidecar = await startSidecarProcess(yaml);
+  cleanups.push(() => sidecar.stop());
+  if (isReachable) await sidecar.line(({ msg }) => msg === "store ok");
+  return sidecar;
+}
+
+/** Of what a sidecar sends, only what requests cause: not the heartbeat, the journal's sweep, or a connection's beginning. */
+function isOfRequests(command: string): boolean {
+  return /^(get|set|bitfield_ro|evalsha|scan|keys|eval)$/.test(command);
+}
+
+interface Relay {
+  readonly url: string;
+  /** How many times something was sent that had such a command in it. */
+  roundTrips(isMeant: (command: string) => boolean): number;
+}
+
+/** Between sidecar and Redis: counts what arrives together as one. */
+async function withRelay(port: number): Promise<Relay> {
+  const bursts: string[][] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    const redis = createConnection({ port, host: "127.0.0.1" });
+    for (const end of [socket, redis]) {
+      sockets.add(end);
+      end.on("error", () => end.destroy());
+    }
+    socket.on("data", (bytes) => bursts.push(commandsIn(bytes.toString("latin1"))));
+    socket.pipe(redis).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  const address = server.address();
+  return {
+    url: `redis://127.0.0.1:${typeof address === "object" ? address?.port : 0}`,
+    roundTrips: (isMeant) => bursts.filter((burst) => burst.some(isMeant)).length,
+  };
+}
+
+/** The names of the commands in a piece of RESP: the first word of each array. */
+function commandsIn(resp: string): string[] {
+  return [...resp.matchAll(/\*\d+\r\n\$\d+\r\n([A-Za-z_]+)\r\n/g)].map(([, name = ""]) => name.toLowerCase());
+}
+
+/** What Redis is asked, from now on; inner calls of scripts left out. */
+async function withMonitor(port: number): Promise<{ commands(): Promise<string[]> }> {
+  const socket = createConnection({ port, host: "127.0.0.1" });
+  cleanups.push(() => socket.destroy());
+  let text = "";
+  const began = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  socket.on("data", (bytes) => {
+    text += bytes;
+    if (text.startsWith("+OK")) began.resolve();
+    if (text.includes("the end of the test")) ended.resolve();
+  });
+  socket.write("MONITOR\r\n");
+  await began.promise;
+  return {
+    async commands() {
+      // Another connection's command marks the end: MONITOR tells everything in order.
+      const marker = createConnection({ port, host: "127.0.0.1" });
+      marker.write('ECHO "the end of the test"\r\n');
+      await ended.promise;
+      marker.destroy();
+      const lines = text.split("\r\n").filter((line) => line.startsWith("+") && !line.includes(" lua] "));
+      return lines.flatMap((line) => /\] "([A-Za-z_]+)"/.exec(line)?.[1]?.toLowerCase() ?? []);
+    },
+  };
+}

@@ -1,0 +1,28 @@
+// The README's tables say what the code says. `UPDATE=1 npm test -- test/readme.test.ts` writes the configuration table
+// anew; the bench writes its own.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { configurationTable } from "../src/config/table.ts";
+
+const README = new URL("../README.md", import.meta.url);
+const SECTION = /(<!-- configuration:begin -->\n)([\s\S]*?)(<!-- configuration:end -->)/;
+
+test("the configuration table is the schema's", () => {
+  const text = readFileSync(README, "utf8");
+  if (process.env.UPDATE === "1") {
+    writeFileSync(
+      README,
+      text.replace(SECTION, (_all, begin, _old, end) => `${begin}${configurationTable()}${end}`),
+    );
+  }
+  expect(SECTION.exec(readFileSync(README, "utf8"))?.[2]).toBe(configurationTable());
+});
+
+test("every command that the README names is a script of package.json", () => {
+  const { scripts } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const named = [...readFileSync(README, "utf8").matchAll(/npm run (?:--silent )?([\w:]+)/g)].map(
+    ([, name = ""]) => name,
+  );
+  expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});

@@ -1,0 +1,129 @@
+// Invalidations of writers that did not come back, and of those whose Redis was away.
+
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { RedisStore } from "../../src/store/redis.ts";
+import type { Notice, Reading } from "../../src/store/store.ts";
+import { redisStores } from "../support/redis-stores.ts";
+import { startRelay } from "../support/relay.ts";
+import { keyOf, storedOf } from "./contract.ts";
+
+const stores = redisStores();
+const key = keyOf("k");
+const JOURNAL = "forebay:{fence}:w";
+
+let store: RedisStore<string>;
+
+beforeEach(async () => {
+  await stores.redis.flush();
+  store = await stores.connected();
+  const { clock } = (await look()).fence;
+  await store.put(key, [], storedOf("one", { stamp: clock, tags: ["a"] }));
+});
+
+async function look(on = store): Promise<Reading<string>> {
+  return on.look({ key, tags: ["a"], limits: [] });
+}
+
+function lines(): Promise<unknown> {
+  return stores.redis.command("ZRANGE", JOURNAL, "0", "-1");
+}
+
+describe("a write under way", () => {
+  test("is invalidated for by another process when its owner is gone", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const gone = await stores.connected({ url: `redis://127.0.0.1:${relay.port}`, journalLease: 300 });
+    expect((await gone.begin(["a", "b"])).noted).toBe(true);
+    await relay.stop();
+    const heard: Notice[] = [];
+    store.onInvalidated((notice) => heard.push(notice));
+    expect((await look()).usable).toBe(true);
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
+    await vi.waitFor(() => expect(heard.map(({ tags }) => tags)).toContainEqual(["a", "b"]));
+    expect(await lines()).toEqual([]);
+  });
+
+  test("stays noted as long as it takes", async () => {
+    const slow = await stores.connected({ journalLease: 600 });
+    const write = await slow.begin(["a"]);
+    const [line = ""] = (await lines()) as string[];
+    const score = async () => Number(await stores.redis.command("ZSCORE", JOURNAL, line));
+    const first = await score();
+    await vi.waitFor(async () => expect(await score()).toBeGreaterThan(first + 800), { timeout: 5000 });
+    expect((await look()).usable).toBe(true);
+    write.discard();
+    await vi.waitFor(async () => expect(await lines()).toEqual([]));
+    expect((await look()).usable).toBe(true);
+  });
+
+  test("of more tags than are worth naming is one of everything", async () => {
+    await (await store.begin(Array.from({ length: 5000 }, (_, i) => `t${i}`))).commit();
+    expect((await look()).usable).toBe(false);
+  });
+
+  test("that cannot be read counts as one of everything", async () => {
+    await stores.redis.command("ZADD", JOURNAL, "1", "what is this");
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
+    expect(await lines()).toEqual([]);
+  });
+});
+
+describe("while Redis is away", () => {
+  test("an invalidation is told to this process, kept, and replayed", async () => {
+    const heard: Notice[] = [];
+    store.onInvalidated((notice) => heard.push(notice));
+    const write = await store.begin(["a"]);
+    stores.redis.freeze();
+    await write.commit();
+    expect(heard).toMatchObject([{ tags: ["a"] }]);
+    stores.redis.thaw();
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 5000 });
+    expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
+  });
+
+  test("it is replayed on a Redis restarted from a snapshot, too, and nothing is owed any more", async () => {
+    await stores.redis.command("SAVE");
+    await stores.redis.kill();
+    await (await store.begin(["a"])).commit();
+    expect(store.health().detail).toContain("1 invalidations kept");
+    await stores.redis.start();
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 5000 });
+    expect(reading.usable).toBe(false);
+    expect(store.health()).toMatchObject({ state: "ok", detail: "Redis answers" });
+  });
+
+  test("more of them than are kept become one of everything", async () => {
+    const small = await stores.connected({ maxOwed: 3 });
+    stores.redis.freeze();
+    await Promise.all(
+      Array.from({ length: 10 }, async (_, i) => {
+        await (await small.begin([`t${i}`])).commit();
+      }),
+    );
+    const kept = small.health().detail;
+    stores.redis.thaw();
+    const reading = await vi.waitUntil(() => look(small).catch(() => undefined), { timeout: 5000 });
+    expect(kept).toMatch(/[123] invalidations kept/);
+    expect(reading.usable).toBe(false);
+  });
+
+  test("once the outage is old news a write does not wait", async () => {
+    await stores.redis.kill();
+    await (await store.begin(["a"])).commit();
+    const start = performance.now();
+    await (await store.begin(["a"])).commit();
+    expect(performance.now() - start).toBeLessThan(500);
+    await stores.redis.start();
+  });
+
+  test("closing gives what is kept a last chance", async () => {
+    stores.redis.freeze();
+    const other = stores.create({ writeDeadline: 5000 });
+    const write = await store.begin(["a"]);
+    void write.commit();
+    const closed = store.close();
+    stores.redis.thaw();
+    await closed;
+    await other.connected();
+    expect((await look(other)).usable).toBe(false);
+  });
+});

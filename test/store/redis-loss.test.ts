@@ -1,0 +1,203 @@
+// What Redis has lost, or holds that is not ours: all of it errs towards the origin.
+
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { RedisStore } from "../../src/store/redis.ts";
+import type { LimitQuestion, Reading } from "../../src/store/store.ts";
+import { redisStores } from "../support/redis-stores.ts";
+import { startRelay } from "../support/relay.ts";
+import { keyOf, storedOf } from "./contract.ts";
+
+const stores = redisStores();
+const key = keyOf("k");
+const FENCE = "forebay:{fence}:slots";
+
+let store: RedisStore<string>;
+
+beforeEach(async () => {
+  await stores.redis.flush();
+  store = await stores.connected();
+});
+
+async function look(on = store): Promise<Reading<string>> {
+  return on.look({ key, tags: ["a"], limits: [] });
+}
+
+/** Stores a value as made now. */
+async function put(value: string, on = store): Promise<void> {
+  await on.put(key, [], storedOf(value, { stamp: (await look(on)).fence.clock, tags: ["a"] }));
+}
+
+async function invalidate(on: RedisStore<string>, ...tags: string[]): Promise<void> {
+  await (await on.begin(tags)).commit();
+}
+
+/** A reading after which values may be stored again. */
+function shared(on = store): Promise<Reading<string>> {
+  return vi.waitUntil(async () => {
+    const reading = await look(on).catch(() => undefined);
+    return reading?.fence.shared && reading;
+  });
+}
+
+function command(...words: string[]): Promise<unknown> {
+  return stores.redis.command(...words);
+}
+
+describe("a lost fence", () => {
+  test("makes all that is stored unusable, and what is stored from then on usable", async () => {
+    await put("one");
+    await command("DEL", FENCE);
+    expect((await look()).usable).toBe(false);
+    expect(await shared()).toMatchObject({ usable: false, stored: { value: "one" } });
+    await put("two");
+    expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
+  });
+
+  test("is noticed by an invalidation that finds it first", async () => {
+    await put("one");
+    const other = await stores.connected();
+    const write = await other.begin(["z"]);
+    await command("DEL", FENCE);
+    await write.commit();
+    expect((await look()).usable).toBe(false);
+  });
+
+  test("is noticed where nobody asks", async () => {
+    await command("FLUSHALL");
+    await vi.waitFor(async () => expect(await command("EXISTS", FENCE)).toBe(1));
+  });
+
+  test("is noticed by a clock that runs behind", async () => {
+    await put("one");
+    await command("BITFIELD", FENCE, "SET", "u63", "#0", "12345");
+    expect((await look()).usable).toBe(false);
+    const { fence, usable } = await shared();
+    expect(usable).toBe(false);
+    expect(fence.clock).toBeGreaterThan(12345);
+  });
+
+  for (const [what, words] of [
+    ["of another type", ["LPUSH", FENCE, "x"]],
+    ["of nonsense", ["SET", FENCE, "\x7f".repeat(64)]],
+  ] as const) {
+    test(`is noticed in one ${what}, which is made anew`, async () => {
+      await put("one");
+      await command("DEL", FENCE);
+      await command(...words);
+      expect((await look()).usable).toBe(false);
+      expect((await shared()).usable).toBe(false);
+      await put("two");
+      await invalidate(store, "z");
+      expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
+    });
+  }
+
+  test("is made of the fence by a Redis too full to take an invalidation", async () => {
+    await put("one");
+    await command("CONFIG", "SET", "maxmemory", "1");
+    try {
+      await invalidate(store, "a");
+      expect((await look().catch(() => ({ usable: false }))).usable).toBe(false);
+    } finally {
+      await command("CONFIG", "SET", "maxmemory", "0");
+    }
+    expect((await shared()).usable).toBe(false);
+  });
+});
+
+describe("another process", () => {
+  test("restarted from an older snapshot is trusted in nothing it held", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
+    await store.close();
+    await put("one", far);
+    await command("SAVE");
+    await invalidate(far, "a");
+    relay.hold();
+    await stores.redis.restart();
+    // The first visitor invalidates something else, which hides the loss from a comparison of clocks.
+    await invalidate(await stores.connected(), "z");
+    relay.cut();
+    relay.release();
+    expect(await shared(far)).toMatchObject({ usable: false, stored: { value: "one" } });
+    await relay.stop();
+  });
+
+  test("is vouched for once, not by everyone who connects", async () => {
+    await put("one");
+    await stores.connected();
+    await stores.connected();
+    expect((await look()).usable).toBe(true);
+  });
+
+  test("is not suspected behind a connection that was merely lost", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
+    await put("one", far);
+    relay.cut();
+    await vi.waitFor(() => expect(far.health().state).toBe("degraded"));
+    expect((await shared(far)).usable).toBe(true);
+    await relay.stop();
+  });
+});
+
+describe("what is not ours under our keys", () => {
+  const limits: LimitQuestion[] = (["fixed-window", "sliding-window"] as const).map((algorithm) => {
+    return { key: "l", algorithm, limit: 2, windowMs: 60_000 };
+  });
+
+  /** Puts something else wherever the store has written so far. */
+  async function overwrite(spoil: (name: string) => Promise<unknown>): Promise<void> {
+    const names = (await command("KEYS", "forebay:*")) as string[];
+    for (const name of names) if (name !== FENCE) await spoil(name);
+  }
+
+  async function spoiled(spoil: (name: string) => Promise<unknown>): Promise<void> {
+    await put("one");
+    await store.look({ key, tags: ["a"], limits });
+    const { lease } = await store.lead(key, [], ["a"], 60_000);
+    const write = await store.begin(["z"]);
+    await overwrite(spoil);
+    expect(await store.look({ key, tags: ["a"], limits })).toMatchObject({
+      stored: undefined,
+      usable: false,
+      verdicts: [{ allowed: true }, { allowed: true }],
+    });
+    expect((await store.lead(key, [], ["a"], 1000)).retryMs).toBeGreaterThan(0);
+    expect((await store.begin(["y"])).noted).toBe(true);
+    await write.commit();
+    lease?.release("failed");
+    await put("two");
+    expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
+  }
+
+  test("of another type reads as nothing, and is replaced", async () => {
+    await spoiled(async (name) => {
+      await command("DEL", name);
+      await command("LPUSH", name, "x");
+    });
+  });
+
+  test("cut short, or of another version, reads as nothing, and is replaced", async () => {
+    await spoiled(async (name) => {
+      await command("DEL", name);
+      await command("SET", name, '{"v":99,"names":[]');
+    });
+  });
+
+  test("a limit without an end gets one", async () => {
+    const question: LimitQuestion = { key: "l", algorithm: "sliding-window", limit: 1, windowMs: 60_000 };
+    const charge = () => store.look({ key: undefined, tags: [], limits: [question] });
+    await charge();
+    const [name = ""] = (await command("KEYS", "forebay:l:*")) as string[];
+    await command("PERSIST", name);
+    expect(await charge()).toMatchObject({ verdicts: [{ allowed: false }] });
+    expect(await command("PTTL", name)).toBeGreaterThan(0);
+  });
+
+  test("a notice that cannot be read counts as one of everything", async () => {
+    const heard = new Promise((resolve) => store.onInvalidated(resolve));
+    await command("PUBLISH", "forebay:invalidated", "{");
+    expect(await heard).toMatchObject({ tags: undefined });
+  });
+});

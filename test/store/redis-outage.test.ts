@@ -1,0 +1,150 @@
+// Redis away, silent, or slow: what is refused, how fast, and in what order things come back.
+
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { RedisStore } from "../../src/store/redis.ts";
+import type { Reading } from "../../src/store/store.ts";
+import { StoreUnavailable } from "../../src/store/unavailable.ts";
+import { freePort } from "../support/redis.ts";
+import { redisStores } from "../support/redis-stores.ts";
+import { startRelay } from "../support/relay.ts";
+import { keyOf, storedOf } from "./contract.ts";
+
+const stores = redisStores();
+const key = keyOf("k");
+
+let store: RedisStore<string>;
+
+beforeEach(async () => {
+  await stores.redis.flush();
+  store = await stores.connected({ deadline: 50 });
+  await vi.waitFor(() => put("one"));
+});
+
+async function look(on = store): Promise<Reading<string>> {
+  return on.look({ key, tags: ["a"], limits: [] });
+}
+
+async function put(value: string, on = store): Promise<void> {
+  await on.put(key, [], storedOf(value, { stamp: (await look(on)).fence.clock, tags: ["a"] }));
+}
+
+/** The first answer that is not a refusal, and after how many ms it came. */
+async function firstAnswer(on = store): Promise<{ reading: Reading<string>; ms: number }> {
+  const start = performance.now();
+  const reading = await vi.waitUntil(() => look(on).catch(() => undefined), { timeout: 8000, interval: 5 });
+  return { reading, ms: performance.now() - start };
+}
+
+function noticed(on = store): Promise<unknown> {
+  return vi.waitUntil(() => on.health().state === "degraded", { timeout: 5000, interval: 5 });
+}
+
+async function refusal(asked: unknown): Promise<StoreUnavailable> {
+  const error = await Promise.resolve(asked).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(StoreUnavailable);
+  return error as StoreUnavailable;
+}
+
+describe("a Redis that is gone", () => {
+  test("is noticed at once, and every question refused at once", async () => {
+    await stores.redis.kill();
+    await noticed();
+    const start = performance.now();
+    await refusal(look());
+    await refusal(store.lead(key, [], ["a"], 1000));
+    await refusal(Promise.try(() => store.watch(key, [])));
+    await refusal(put("two"));
+    await refusal(store.pass(key, [], Date.now() + 1000));
+    expect(await store.begin(["a"])).toMatchObject({ noted: false });
+    expect(performance.now() - start).toBeLessThan(50);
+    expect(store.health().detail).toMatch(/ECONNREFUSED|closed|Redis/);
+    await stores.redis.start();
+    expect((await firstAnswer()).reading.stored).toBeUndefined();
+  });
+
+  test("does not keep a store from being made, which connects when Redis comes", async () => {
+    const port = await freePort();
+    const early = stores.create({ url: `redis://127.0.0.1:${port}` });
+    expect(early.health().state).toBe("degraded");
+    await refusal(look(early));
+    await vi.waitFor(() => expect(early.health().detail).toContain("ECONNREFUSED"));
+  });
+
+  test("is told from what is no URL of one", () => {
+    expect(() => stores.create({ url: "http://127.0.0.1:1" })).toThrow(/protocol/i);
+  });
+});
+
+describe("a Redis that is silent", () => {
+  test("costs the deadline at first, then nothing, and hits return within 3 s of its return", async () => {
+    const patient = await stores.connected({ deadline: 50, settle: 1000 });
+    stores.redis.freeze();
+    expect((await refusal(look(patient))).message).toContain("50 ms");
+    await noticed(patient);
+    const start = performance.now();
+    await refusal(look(patient));
+    expect(performance.now() - start).toBeLessThan(25);
+    stores.redis.thaw();
+    const { reading, ms } = await firstAnswer(patient);
+    expect(reading.usable).toBe(true);
+    expect(ms).toBeLessThan(3000);
+    expect(ms).toBeGreaterThan(900);
+  });
+
+  test("is given up and connected to anew when that lasts", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
+    relay.hold();
+    await vi.waitUntil(() => far.health().detail.includes("took over"), { timeout: 8000 });
+    relay.forget();
+    relay.release();
+    expect((await firstAnswer(far)).reading.usable).toBe(true);
+    expect(relay.writes.some((write) => write.includes("HELLO"))).toBe(true);
+    await relay.stop();
+  });
+
+  test("does not fill this process with questions and values", async () => {
+    await stores.redis.command("CONFIG", "RESETSTAT");
+    stores.redis.freeze();
+    const large = storedOf("x".repeat(8 << 20), { stamp: 1 });
+    const written = Array.from({ length: 8 }, () => store.put(key, [], large));
+    const asked = Array.from({ length: 30_000 }, (_, i) => store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }));
+    const refused = await Promise.all([...asked, ...written].map(refusal));
+    expect(refused.filter(({ message }) => message.includes("on its way")).length).toBeGreaterThan(3);
+    stores.redis.thaw();
+    expect((await firstAnswer()).reading.fence.shared).toBe(true);
+    const stats = String(await stores.redis.command("INFO", "commandstats"));
+    expect(Number(/cmdstat_get:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20_000);
+  });
+
+  test("keeps no lease that was granted too late", async () => {
+    stores.redis.freeze();
+    await refusal(store.lead(key, [], ["a"], 60_000));
+    stores.redis.thaw();
+    await firstAnswer();
+    const { lease } = await vi.waitUntil(
+      async () => {
+        const lead = await store.lead(key, [], ["a"], 1000);
+        return lead.lease && lead;
+      },
+      { timeout: 5000 },
+    );
+    lease?.release("failed");
+  });
+
+  test("wakes those who wait for a flight, and later ones hear again", async () => {
+    const watch = await store.watch(key, []);
+    const landed = watch.landed(60_000);
+    stores.redis.freeze();
+    expect(await landed).toBeUndefined();
+    stores.redis.thaw();
+    await firstAnswer();
+    const { lease } = await store.lead(key, [], [], 1000);
+    const heard = watch.landed(10_000);
+    lease?.release("stored");
+    expect(await heard).toBe("stored");
+  });
+});

@@ -1,0 +1,112 @@
+// Redis is back: in what order is it vouched for, told what it missed, and read again?
+
+import { beforeEach, describe, expect, test, vi } from "vitest";
+import type { RedisStore } from "../../src/store/redis.ts";
+import type { LimitQuestion, Reading } from "../../src/store/store.ts";
+import { StoreUnavailable } from "../../src/store/unavailable.ts";
+import { redisStores } from "../support/redis-stores.ts";
+import { startRelay } from "../support/relay.ts";
+import { keyOf, storedOf } from "./contract.ts";
+
+const stores = redisStores();
+const key = keyOf("k");
+const limits: LimitQuestion[] = [{ key: "l", algorithm: "fixed-window", limit: 1000, windowMs: 60_000 }];
+
+let store: RedisStore<string>;
+
+beforeEach(async () => {
+  await stores.redis.flush();
+  store = await stores.connected({ deadline: 50 });
+  await vi.waitFor(() => put("one"));
+});
+
+async function look(on = store): Promise<Reading<string>> {
+  return on.look({ key, tags: ["a"], limits: [] });
+}
+
+async function put(value: string, on = store): Promise<void> {
+  await on.put(key, [], storedOf(value, { stamp: (await look(on)).fence.clock, tags: ["a"] }));
+}
+
+/** The first answer that is not a refusal, and after how many ms it came. */
+async function firstAnswer(on = store): Promise<{ reading: Reading<string>; ms: number }> {
+  const start = performance.now();
+  const reading = await vi.waitUntil(() => look(on).catch(() => undefined), { timeout: 8000, interval: 5 });
+  return { reading, ms: performance.now() - start };
+}
+
+function noticed(on = store): Promise<unknown> {
+  return vi.waitUntil(() => on.health().state === "degraded", { timeout: 5000, interval: 5 });
+}
+
+async function refusal(asked: unknown): Promise<StoreUnavailable> {
+  const error = await Promise.resolve(asked).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(StoreUnavailable);
+  return error as StoreUnavailable;
+}
+
+describe("coming back", () => {
+  test("nothing is read before everybody has had the time to replay; limits are charged meanwhile", async () => {
+    const slow = stores.create({ settle: 1000 });
+    const verdicts = await vi.waitUntil(async () => (await refusal(slow.look({ key, tags: ["a"], limits }))).verdicts, {
+      timeout: 5000,
+      interval: 5,
+    });
+    expect(verdicts).toMatchObject([{ allowed: true }]);
+    expect((await refusal(look(slow))).verdicts).toBeUndefined();
+    expect((await slow.begin(["a"])).noted).toBe(true);
+    await slow.connected();
+    expect((await look(slow)).usable).toBe(true);
+  });
+
+  test("a write acknowledged during an outage is known wherever reading begins again, though its process comes back last", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const settle = 1000;
+    const [writer, reader] = await Promise.all([
+      stores.connected({ deadline: 50, settle, url: `redis://127.0.0.1:${relay.port}` }),
+      stores.connected({ deadline: 50, settle }),
+    ]);
+    await vi.waitFor(async () => expect((await look(reader)).usable).toBe(true));
+    const write = await writer.begin(["a"]);
+    stores.redis.freeze();
+    relay.hold();
+    await write.commit();
+    stores.redis.thaw();
+    let refusals = 0;
+    const refused = () => {
+      if (++refusals === 60) relay.release(); // the writer comes back a good while after Redis
+      return undefined;
+    };
+    const reading = await vi.waitUntil(() => look(reader).catch(refused), { timeout: 8000, interval: 5 });
+    expect(reading.usable).toBe(false);
+    expect(refusals).toBeGreaterThan(60);
+    await relay.stop();
+  });
+
+  test("a subscription that is lost alone comes back, and with it those who watch", async () => {
+    const before = await store.watch(key, []);
+    await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    await noticed();
+    await firstAnswer();
+    const { lease } = await store.lead(key, [], [], 1000);
+    const after = await store.watch(key, []);
+    const heard = [before.landed(10_000), after.landed(10_000)];
+    lease?.release("stored");
+    expect(await Promise.all(heard)).toEqual(["stored", "stored"]);
+  });
+
+  test("a process that was itself stopped asks nothing before it has looked around", async () => {
+    const clock = vi.spyOn(performance, "now");
+    const real = clock.getMockImplementation();
+    const at = performance.now();
+    clock.mockImplementation(() => at + 10_000);
+    const refused = look();
+    clock.mockRestore();
+    expect(real).toBeUndefined();
+    await refusal(refused);
+    expect((await firstAnswer()).reading.usable).toBe(true);
+  });
+});

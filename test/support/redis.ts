@@ -1,0 +1,182 @@
+// A real Redis for tests: one process of its own on a free loopback port, its data in a temp folder, stopped at the
+// end by its process id. REDIS_SERVER_BIN names the program; else redis-server or valkey-server on PATH; else, as root
+// on Debian or Ubuntu, the package is installed, saying so.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { accessSync, constants, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import process from "node:process";
+import { createClient } from "redis";
+
+export interface TestRedis {
+  readonly url: string;
+  readonly port: number;
+  /** Sends one command over a connection of its own and gives the reply as it came. */
+  command(...args: string[]): Promise<unknown>;
+  /** FLUSHALL. */
+  flush(): Promise<void>;
+  /** Stops the process where it stands (SIGSTOP): connections stay open and unanswered. */
+  freeze(): void;
+  thaw(): void;
+  /** Ends the process at once (SIGKILL); its data folder stays, so `start` brings back what was saved last. */
+  kill(): Promise<void>;
+  /** Starts the process again on the same port, after `kill`. */
+  start(): Promise<void>;
+  /** kill, then start. */
+  restart(): Promise<void>;
+  /** Ends the process and removes its data. To be called once, in afterAll. */
+  stop(): Promise<void>;
+}
+
+/** Starts a Redis that saves only when told to (SAVE). `args` are appended to its command line. */
+export async function startRedis(args: readonly string[] = []): Promise<TestRedis> {
+  const program = findProgram();
+  const folder = mkdtempSync(join(tmpdir(), "forebay-redis-"));
+  let port = await freePort();
+  let child = await launch(program, { folder, port, args }).catch(async () => {
+    port = await freePort(); // somebody took the port in between
+    return launch(program, { folder, port, args });
+  });
+  const url = `redis://127.0.0.1:${port}`;
+  const command = (...words: string[]) => sendOnce(url, words);
+  const kill = () => end(child);
+  const start = async () => {
+    child = await launch(program, { folder, port, args });
+  };
+  return {
+    url,
+    port,
+    command,
+    kill,
+    start,
+    flush: async () => void (await command("FLUSHALL")),
+    freeze: () => signal(child, "SIGSTOP"),
+    thaw: () => signal(child, "SIGCONT"),
+    restart: async () => {
+      await kill();
+      await start();
+    },
+    stop: async () => {
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function launch(program: string, at: { folder: string; port: number; args: readonly string[] }) {
+  const options = [
+    "--port",
+    String(at.port),
+    "--bind",
+    "127.0.0.1",
+    "--dir",
+    at.folder,
+    "--save",
+    "",
+    "--appendonly",
+    "no",
+  ];
+  const child = spawn(program, [...options, ...at.args], { stdio: ["ignore", "pipe", "pipe"] });
+  const endWithUs = () => signal(child, "SIGKILL");
+  process.once("exit", endWithUs);
+  child.once("exit", () => process.off("exit", endWithUs));
+  await ready(child, program);
+  return child;
+}
+
+function ready(child: ChildProcess, program: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = "";
+    const hear = (piece: Buffer) => {
+      said = (said + piece.toString("latin1")).slice(-4000);
+      if (said.includes("Ready to accept connections")) resolve();
+    };
+    child.stdout?.on("data", hear);
+    child.stderr?.on("data", hear);
+    child.once("error", (cause) => reject(new Error(`start ${program}: ${cause.message}`, { cause })));
+    child.once("exit", (code) => reject(new Error(`start ${program}: it ended with ${code}: ${said}`)));
+  });
+}
+
+function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve());
+    signal(child, "SIGKILL");
+  });
+}
+
+// By process id: a child's own kill() sends one signal only on Deno.
+function signal(child: ChildProcess, name: NodeJS.Signals): void {
+  if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(child.pid, name);
+}
+
+async function sendOnce(url: string, words: string[]): Promise<unknown> {
+  const client = createClient({ url, socket: { reconnectStrategy: false } });
+  client.on("error", () => {});
+  await client.connect();
+  try {
+    return await client.sendCommand(words);
+  } finally {
+    client.destroy();
+  }
+}
+
+/**
+ * A port of 127.0.0.1 that nobody listened on a moment ago. Below those that systems give to outgoing connections: one
+ * of these might take it while its server is being restarted.
+ */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const port = 16_000 + Math.floor(Math.random() * 16_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("find a free port on 127.0.0.1: fifty tried, none was free");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+function findProgram(): string {
+  const named = process.env.REDIS_SERVER_BIN;
+  if (named) return named;
+  return onPath("redis-server") ?? onPath("valkey-server") ?? installed();
+}
+
+function onPath(name: string): string | undefined {
+  const candidates = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
+  return candidates.find((file) => {
+    try {
+      accessSync(file, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function installed(): string {
+  if (process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
+    process.stderr.write("No redis-server on PATH: installing the package redis-server with apt-get\n");
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    const lock = "DPkg::Lock::Timeout=120"; // another test file may be doing the same
+    execFileSync("apt-get", ["-o", lock, "update"], { env, stdio: "ignore" });
+    execFileSync("apt-get", ["-o", lock, "install", "-y", "--no-install-recommends", "redis-server"], {
+      env,
+      stdio: "ignore",
+    });
+    const found = onPath("redis-server");
+    if (found) return found;
+  }
+  throw new Error(
+    "find a Redis to test with: none on PATH; install redis-server or valkey-server (apt-get install redis-server, " +
+      "brew install redis), or set REDIS_SERVER_BIN to its program",
+  );
+}

@@ -1,0 +1,70 @@
+// A wire between a client and a server of a test: it notes what the client writes, and can be cut, or go dead without
+// a word (half-open). One note is one write as it arrived, so that round trips can be counted.
+
+import { connect, createServer, type Socket } from "node:net";
+
+export interface Relay {
+  readonly port: number;
+  /** What clients wrote since the last `forget`, write by write. */
+  readonly writes: readonly string[];
+  forget(): void;
+  /** Ends all connections; new ones are made as before. */
+  cut(): void;
+  /** Forwards nothing in either direction, and takes new connections without answering. */
+  hold(): void;
+  /** Forwards again, beginning with what was held back. */
+  release(): void;
+  /** Ends all connections and takes no new ones. */
+  stop(): Promise<void>;
+}
+
+/** Starts a relay to `port` of this host. */
+export async function startRelay(port: number): Promise<Relay> {
+  const writes: string[] = [];
+  const sockets = new Set<Socket>();
+  let isHeld = false;
+  const server = createServer((client) => {
+    const upstream = connect(port, "127.0.0.1");
+    client.on("data", (piece) => {
+      writes.push(piece.toString("latin1"));
+      upstream.write(piece);
+    });
+    upstream.on("data", (piece) => void client.write(piece));
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      if (isHeld) socket.pause();
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address ? address.port : 0,
+    writes,
+    forget: () => void writes.splice(0),
+    cut,
+    hold() {
+      isHeld = true;
+      for (const socket of sockets) socket.pause();
+    },
+    release() {
+      isHeld = false;
+      for (const socket of sockets) socket.resume();
+    },
+    stop: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        cut();
+      }),
+  };
+}
