@@ -41,7 +41,9 @@ export function withAccessLog(proxy: (request: Request) => Soon<Answer>, options
     if (about === undefined || ended === undefined) return;
     const { method, authority, target } = request;
     const headers = wanted.headers.length === 0 ? {} : { headers: picked(request, wanted.headers) };
-    log.access({ ...about, ...ended, ...headers, method, authority, target, client: client(request) });
+    const { requestId, route, cache, limit, msStore, msOrigin } = about;
+    const way = { requestId, route, cache, limit, msStore, msOrigin, client: client(request) };
+    log.access({ ...way, ...ended, ...headers, method, authority, target });
   }
 
   return {

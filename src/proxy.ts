@@ -73,7 +73,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   function proxy(received: Request): Soon<Answer> {
     const request = asBelieved(received, clients);
     const matched = match(request.authority, pathOf(request.target));
-    const about = aboutOf(requestIdOf(request, parts.newId), matched?.route.id);
+    const about = new Passage(request, matched?.route.id, parts.newId);
     if (matched === undefined) return answer(problem(404, "No route of this proxy matches the path."), about);
     if (isLoop(request)) return answer(problem(508, "The request has passed this proxy again and again."), about);
     const response = handle({ request, ...matched, asked: limiter.ask(request, matched.route), about });
@@ -209,8 +209,27 @@ function asBelieved(received: Request, clients: Clients): Request {
   return fields === received.fields ? received : withFields(received, fields);
 }
 
-function aboutOf(requestId: string, route: string | undefined): About {
-  return { requestId, route, cache: "-", limit: "none", msStore: 0, msOrigin: 0 };
+/** The id is made when somebody first asks for it: a hit that is not logged needs none. */
+class Passage implements About {
+  readonly route: string | undefined;
+  cache = "-";
+  limit: LimitOutcome = "none";
+  msStore = 0;
+  msOrigin = 0;
+  readonly #request: Request;
+  readonly #newId: () => string;
+  #id: string | undefined;
+
+  constructor(request: Request, route: string | undefined, newId: () => string) {
+    this.#request = request;
+    this.route = route;
+    this.#newId = newId;
+  }
+
+  get requestId(): string {
+    this.#id ??= requestIdOf(this.#request, this.#newId);
+    return this.#id;
+  }
 }
 
 function answer({ status, fields, content, tunnel }: Response, about: About): Answer {

@@ -59,7 +59,11 @@ export function createCache({ store, origin, now, elapsed }: CacheParts): Cache 
       visit.trace.cache = ttl < 0 ? "stale" : "hit";
       return deliver(visit, stored, { now: now(), status: cacheStatus.hit(ttl) });
     },
-    validateBehind: (visit, found) => void collapsing.validateBehind({ ...visit, trace: { ...visit.trace } }, found),
+    validateBehind(visit, found) {
+      // Time that no client waits for is not the request's.
+      const trace = { requestId: visit.trace.requestId, cache: "stale", msStore: 0, msOrigin: 0 };
+      void collapsing.validateBehind({ ...visit, trace }, found);
+    },
     fetch: collapsing.fetch,
   };
 }
