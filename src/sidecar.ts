@@ -95,7 +95,7 @@ async function openStore(
   const told = (state: Health["state"], detail: string) =>
     log[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
   const shared = createRedisStore({ ...redis, prefix, slots: fence.slots, codec: responseCodec, log: told });
-  return createTieredStore(createFailOpenStore(shared, { deadlineMs: redis.deadline, breaker: BREAKER, log }), {
+  return createTieredStore(createFailOpenStore(shared, { breaker: BREAKER, log }), {
     ...common,
     trustMs: memory.trust,
   });

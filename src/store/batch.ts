@@ -108,7 +108,8 @@ class Batch {
 
   send(): void {
     this.#seen = this.#options.clock.value();
-    this.#timer = setTimeout(() => this.#giveUp(), this.#options.deadline);
+    // Where this process itself was late, the reply may be here already: timers run before sockets are read.
+    this.#timer = setTimeout(() => setImmediate(() => this.#giveUp()), this.#options.deadline);
     for (const asked of this.#asked) if (asked.ask.lease) this.#sendLease(asked, asked.ask.lease);
     for (const { ask } of this.#asked) {
       if (ask.record !== undefined) this.#read(ask.record, false);
@@ -179,7 +180,9 @@ class Batch {
     reply.then(taken, (error) => taken(error instanceof Error ? error : new StoreUnavailable(String(error))));
   }
 
+  // One reason for all: it is one failure of the store, however many had asked.
   #giveUp(): void {
+    if (this.#missing === 0) return;
     this.#isGivenUp = true;
     const reason = new StoreUnavailable(`Redis did not answer within ${this.#options.deadline} ms`);
     for (const { reject } of this.#asked) reject(reason);

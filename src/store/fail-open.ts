@@ -40,6 +40,7 @@ interface Miss<T> {
 export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions): Store<V> {
   const { deadlineMs, log, now = () => performance.now() } = options;
   let lastFailure = "";
+  let lastCounted: unknown;
   const breaker = createBreaker({ ...options.breaker, now, onChange: logChange });
 
   function logChange(open: boolean): void {
@@ -62,7 +63,11 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     const failed = (error: unknown): T => {
       note(error, what);
       if (verdictsOf(error)) breaker.succeeded(ticket);
-      else breaker.failed(ticket);
+      else if (error !== lastCounted) {
+        // Whoever asked together fails together, for one and the same reason: that is one failure.
+        lastCounted = error;
+        breaker.failed(ticket);
+      }
       return miss(error);
     };
     const succeeded = (answer: T): T => {

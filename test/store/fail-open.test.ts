@@ -11,6 +11,8 @@ import { createScriptedStore, question, readingOf, type Scripted } from "./scrip
 const KEY = keyOf("k");
 const LIMIT: LimitQuestion = { key: "l", algorithm: "fixed-window", limit: 1, windowMs: 1000 };
 const DOWN = new StoreUnavailable("connection lost");
+/** One more failure, not the same one again. */
+const down = () => new StoreUnavailable("connection lost");
 
 function make(options: { deadlineMs?: number } = {}) {
   const clock = { at: 0 };
@@ -30,7 +32,7 @@ async function broken() {
 }
 
 async function failing<T>(below: Scripted, asked: Soon<T>): Promise<T> {
-  below.only("look").fail(DOWN);
+  below.only("look").fail(down());
   return await asked;
 }
 
@@ -165,6 +167,14 @@ describe("the breaker", () => {
     expect((["look", "lead", "watch", "put", "pass"] as const).flatMap((name) => below.taken(name))).toEqual([]);
   });
 
+  test("counts one failure that many were waiting for as one", async () => {
+    const { below, look } = make();
+    const asked = Array.from({ length: 20 }, () => look());
+    for (const each of below.taken("look")) each.fail(DOWN);
+    await Promise.all(asked);
+    expect(await answered(below, look())).toMatchObject({ fence: { shared: true } });
+  });
+
   test("counts only failures in a row", async () => {
     const { below, look } = make();
     for (let i = 0; i < 12; i++) await (i % 4 === 3 ? answered(below, look()) : failing(below, look()));
@@ -238,11 +248,11 @@ describe("the breaker", () => {
     const { below, look, clock } = make();
     const slow = Array.from({ length: 10 }, look);
     const early = below.taken("look");
-    for (const each of early.slice(0, 5)) each.fail(DOWN);
+    for (const each of early.slice(0, 5)) each.fail(down());
     await Promise.all(slow.slice(0, 5));
     clock.at += 1000;
     await answered(below, look());
-    for (const each of early.slice(5)) each.fail(DOWN);
+    for (const each of early.slice(5)) each.fail(down());
     await Promise.all(slow);
     expect(look()).toBeInstanceOf(Promise);
   });
