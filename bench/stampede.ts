@@ -8,9 +8,10 @@ import { startVarnish } from "./candidates/varnish.ts";
 import type { Load } from "./load/load.ts";
 import type { Effort } from "./measure.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
-import { quantileOf } from "./statistics.ts";
+import { median, quantileOf } from "./statistics.ts";
 
 const clients = 100;
+const warmUps = 10;
 const candidate = "forebay, redis";
 
 export const stampede = {
@@ -45,20 +46,23 @@ async function startPair(stage: Stage): Promise<Candidate | Skipped> {
 
 async function stampedeOn(found: Candidate | Skipped, run: Run): Promise<Row> {
   if ("skipped" in found) return { candidate: found.name, note: `skipped: ${found.skipped}` };
-  const latencies: number[] = [];
+  const p50s: number[] = [];
+  const p99s: number[] = [];
   let worst = 0;
   let failed = 0;
-  // The first one warms up connections and code and is not counted.
-  for (let round = 0; round <= run.effort.rounds * 2; round += 1) {
+  // The first ones warm up connections and code and are not counted.
+  for (let round = -warmUps; round < run.effort.rounds * 2; round += 1) {
     const before = await run.stage.originRequests();
     const urls = found.urls.map((url) => `${url}/cold/${round}`);
     const answers = await run.load.burst({ urls, count: clients });
-    if (round === 0) continue;
+    if (round < 0) continue;
     worst = Math.max(worst, (await run.stage.originRequests()) - before);
     failed += answers.filter(({ status, bytes }) => status !== 200 || bytes !== 1024).length;
-    latencies.push(...answers.map(({ ms }) => ms));
+    const latencies = answers.map(({ ms }) => ms);
+    p50s.push(quantileOf(latencies, 0.5));
+    p99s.push(quantileOf(latencies, 0.99));
   }
-  const p99Ms = quantileOf(latencies, 0.99);
+  const p99Ms = median(p99s) ?? Number.NaN;
   const figures = { "origin requests per path, worst": worst, "p99 ms": p99Ms, failed };
-  return { candidate: found.name, p50Ms: quantileOf(latencies, 0.5), p99Ms, figures };
+  return { candidate: found.name, p50Ms: median(p50s) ?? Number.NaN, p99Ms, figures };
 }
