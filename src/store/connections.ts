@@ -60,8 +60,9 @@ export interface ConnectionsOptions {
 
 /** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once. */
 export function openConnections(options: ConnectionsOptions): Connections {
-  const lines = Array.from({ length: options.count }, () => new OpenLine(options));
-  const subscriber = new OpenLine(options);
+  const template = newClient(options.url); // throws for what is no URL of Redis
+  const lines = Array.from({ length: options.count }, () => new OpenLine(options, template));
+  const subscriber = new OpenLine(options, template);
   const all = [...lines, subscriber];
   const timer = setInterval(() => {
     for (const line of all) line.tick();
@@ -86,6 +87,7 @@ const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 class OpenLine implements Line {
   process: number | undefined;
   readonly #options: ConnectionsOptions;
+  readonly #template: Client;
   /** While there is one, it is connected and has said who it is. */
   #client: Client | undefined;
   #retry: NodeJS.Timeout | undefined;
@@ -94,9 +96,10 @@ class OpenLine implements Line {
   #unanswered = 0;
   #isClosed = false;
 
-  constructor(options: ConnectionsOptions) {
+  constructor(options: ConnectionsOptions, template: Client) {
     this.#options = options;
-    void this.#open(newClient(options.url)); // throws for what is no URL of Redis
+    this.#template = template;
+    void this.#open(template.duplicate());
   }
 
   isFresh(): boolean {
@@ -185,11 +188,12 @@ class OpenLine implements Line {
     setImmediate(() => client.destroy()); // never from inside one of its own listeners
     if (this.#isClosed) return;
     this.#options.lost(reason instanceof Error ? reason : new StoreUnavailable(String(reason)));
-    this.#retry = setTimeout(() => void this.#open(newClient(this.#options.url)), Math.random() * BACKOFF_MS);
+    this.#retry = setTimeout(() => void this.#open(this.#template.duplicate()), Math.random() * BACKOFF_MS);
     this.#retry.unref();
   }
 }
 
+// Made once, never connected, and duplicated: each createClient() makes a class of all commands anew, 15 MB.
 function newClient(url: string) {
   return createClient({
     url,

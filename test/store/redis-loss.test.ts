@@ -132,10 +132,12 @@ describe("another process", () => {
 
   test("is not suspected behind a connection that was merely lost", async () => {
     const relay = await startRelay(stores.redis.port);
-    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
+    const lost = Promise.withResolvers<void>();
+    const log = (state: string) => void (state === "degraded" && lost.resolve());
+    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}`, log });
     await put("one", far);
     relay.cut();
-    await vi.waitFor(() => expect(far.health().state).toBe("degraded"));
+    await lost.promise;
     expect((await shared(far)).usable).toBe(true);
     await relay.stop();
   });
