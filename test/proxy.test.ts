@@ -38,6 +38,11 @@ function held() {
   return { gates, origin };
 }
 
+/** The origin has been asked so many times. */
+async function askedTimes(gates: readonly unknown[], times: number): Promise<void> {
+  while (gates.length < times) await settled();
+}
+
 /** Everything that can go on without the test has gone on. */
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -433,6 +438,59 @@ test("without the store's clock a response is delivered and not stored", async (
   world.origin = () => respond("v1", { fields: FRESH });
   expect((await world.request("/a")).cacheStatus).toBe("forebay; fwd=uri-miss; fwd-status=200; detail=store-away");
   expect((await world.request("/a")).cacheStatus).toContain("detail=store-away");
+});
+
+test("without the store's clock no fetch is joined that has begun, but those who ask meanwhile share the next one", async () => {
+  const world = createWorld(ANY, (now) => away(now));
+  const { gates, origin } = held();
+  world.origin = origin;
+  const first = world.request("/a");
+  await settled();
+  const meanwhile = Array.from({ length: 50 }, () => world.request("/a"));
+  await settled();
+  gates[0]?.(respond("before", { fields: FRESH }));
+  expect((await first).text).toBe("before");
+  await settled();
+  expect(gates).toHaveLength(2);
+  gates[1]?.(respond("after", { fields: FRESH }));
+  const answers = await Promise.all(meanwhile);
+  expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(["after"]));
+  expect(answers.filter(({ cacheStatus }) => cacheStatus?.endsWith("; collapsed"))).toHaveLength(49);
+  expect(answers.filter(({ cacheStatus }) => cacheStatus?.includes("; stored"))).toHaveLength(0);
+});
+
+test("without the store's clock those who gather do not wait for a slow fetch to end", async () => {
+  const world = createWorld(ANY, (now) => away(now));
+  const { gates, origin } = held();
+  const second = Promise.withResolvers<void>();
+  world.origin = () => {
+    if (world.seen.length === 2) second.resolve();
+    return origin();
+  };
+  void world.request("/a");
+  await settled();
+  const meanwhile = world.request("/a");
+  await second.promise;
+  gates[1]?.(respond("v1", { fields: FRESH }));
+  expect((await meanwhile).text).toBe("v1");
+});
+
+test("without the store's clock what may not be shared is fetched by each, and soon without gathering", async () => {
+  const world = createWorld(ANY, (now) => away(now));
+  const { gates, origin } = held();
+  world.origin = origin;
+  const mine = () => respond("mine", { fields: ["Cache-Control", "private"] });
+  const all = [world.request("/a")];
+  await settled();
+  all.push(world.request("/a"), world.request("/a"));
+  await askedTimes(gates, 2);
+  gates[1]?.(mine());
+  await askedTimes(gates, 3);
+  all.push(world.request("/a"), world.request("/a"));
+  await settled();
+  expect(gates).toHaveLength(5);
+  for (const gate of gates) gate(mine());
+  for (const { text } of await Promise.all(all)) expect(text).toBe("mine");
 });
 
 test("onStoreFailure: refuse answers a write with 503 before anything is forwarded", async () => {

@@ -7,6 +7,7 @@ import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
 import { deliver } from "./delivery.ts";
 import { type Fetch, insteadOfError, reasonOf } from "./fetching.ts";
 import { createFlights, type Ending, type Flight } from "./flights.ts";
+import { createGatherings } from "./gathering.ts";
 import { type Forward, mayCollapse as isSharable, reuse } from "./reuse.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -45,11 +46,13 @@ type TakeOff =
 
 export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts): Collapsing {
   const flights = createFlights();
+  const gatherings = createGatherings();
 
   async function collapsed(visit: Visit, first: Found): Promise<Response> {
     const reason = reasonOf(first.decision);
     visit.trace.cache = reason;
     if (!mayCollapse(visit, first, now())) return alone(visit, first);
+    if (!first.reading.fence.shared) return gathered(visit, first);
     const until = now() + waitOf(visit);
     for (let found = first; ; ) {
       const flight = flights.join(flightKey(visit, found), found.reading.fence);
@@ -61,8 +64,23 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
         return shared(visit, reason, ending.stored.value);
       found = await again(visit);
       if (found.decision.kind === "fresh") return shared(visit, reason, found.decision.stored);
-      if (!mayCollapse(visit, found, now())) return alone(visit, found);
+      if (!found.reading.fence.shared || !mayCollapse(visit, found, now())) return alone(visit, found);
     }
+  }
+
+  /** While the fence cannot be read: with those who asked before the same fetch began. */
+  async function gathered(visit: Visit, found: Found): Promise<Response> {
+    const place = gatherings.enter(flightKey(visit, found));
+    if (place === undefined) return alone(visit, found);
+    const { flight } = place;
+    if (place.role === "lead") {
+      await place.mayLeave;
+      return ended(flight, fly(visit, found, { flight, isRead: true, isFollowed: place.isFollowed }));
+    }
+    const ending = await within(flight.ended, waitOf(visit), visit.request.signal);
+    if (ending?.kind === "failed") return sharedFailure(visit, found, ending.error);
+    const mayHave = ending?.kind === "stored" && (await mayShare(visit, ending));
+    return mayHave ? shared(visit, reasonOf(found.decision), ending.stored.value) : alone(visit, found);
   }
 
   /** By itself: stored where it may be, shared with nobody under way. */
@@ -72,28 +90,24 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
 
   async function lead(visit: Visit, found: Found, until: number): Promise<Response> {
     const flight = flights.begin(flightKey(visit, found), found.reading.fence);
-    try {
-      const start = await takeOff(visit, { flight, names: namesOf(found.reading), until });
-      if (start.kind === "landed") return shared(visit, reasonOf(found.decision), start.stored);
-      if (start.kind === "alone") return await alone(visit, start.found);
-      return await fly(visit, start.found, { flight, lease: start.lease, isRead: true });
-    } catch (error) {
-      flight.end({ kind: "failed", error: error as Error });
-      throw error;
-    }
+    const start = await ended(flight, takeOff(visit, { flight, names: namesOf(found.reading), until }));
+    if (start.kind === "landed") return shared(visit, reasonOf(found.decision), start.stored);
+    if (start.kind === "alone") return alone(visit, start.found);
+    return ended(flight, fly(visit, start.found, { flight, lease: start.lease, isRead: true }));
   }
 
   /** The flight's fetch. It belongs to all who follow it: it goes on when the client that began it leaves. */
   function fly(
     visit: Visit,
     found: Found,
-    flown: { flight: Flight; lease: Lease | undefined; isRead: boolean },
+    flown: { flight: Flight; lease?: Lease | undefined; isRead: boolean; isFollowed?: boolean },
   ): Promise<Response> {
     const land = (ending: Ending) => {
       flown.lease?.release(LANDINGS[ending.kind]);
       flown.flight.end(ending);
     };
-    return fetch(visit, found, { land, signal: undefined, isRead: flown.isRead });
+    const { isRead, isFollowed = false } = flown;
+    return fetch(visit, found, { land, signal: undefined, isRead, isFollowed });
   }
 
   /** Before a flight's fetch: the lease, or what its holder brings. Each turn asks for the lease and looks, in one trip. */
@@ -113,7 +127,8 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
         if (reading.fence.shared) flight.fence = reading.fence;
         if (found.decision.kind === "fresh") return landed(visit, { flight, found, lease });
         if (lease !== undefined) return { kind: "lead", found, lease };
-        if (landing === "not-storable" || !mayCollapse(visit, found, now())) return onItsOwn(flight, found);
+        const isApart = landing === "not-storable" || !reading.fence.shared || !mayCollapse(visit, found, now());
+        if (isApart) return onItsOwn(flight, found);
         if (now() >= until) return { kind: "lead", found, lease: undefined };
         if (watch !== undefined && sameNames(names, reading))
           landing = await watch.landed(Math.min(retryMs, until - now()));
@@ -186,6 +201,16 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
   return { fetch: collapsed, validateBehind };
 }
 
+/** What `step` gives; where it fails the flight has failed, whoever should have said so. */
+async function ended<T>(flight: Flight, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    flight.end({ kind: "failed", error: error as Error });
+    throw error;
+  }
+}
+
 /** Another sidecar brought it meanwhile. */
 function landed(
   visit: Visit,
@@ -211,7 +236,7 @@ function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, n
   if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
   // What must be validated for each request would only make them wait in a row.
   if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
-  return reading.fence.shared && (reading.record?.passUntil ?? 0) <= now;
+  return (reading.record?.passUntil ?? 0) <= now;
 }
 
 function flightKey({ key }: Visit, { reading }: Found): string {

@@ -27,6 +27,8 @@ export interface FetchOptions {
   readonly signal: AbortSignal | undefined;
   /** False where no client waits for the response: it is stored and let go. */
   readonly isRead: boolean;
+  /** True: there are others to share it, even where it cannot be stored for want of a stamp. */
+  readonly isFollowed?: boolean;
 }
 
 /** Fetches for a visit, stores, and returns what its client gets. Rejects, having landed, where the origin cannot be asked and nothing stale may stand in. */
@@ -106,10 +108,11 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
   /** Stores what may be stored, while it is on its way to the client. */
   function taken(visit: Visit, found: Found, arrival: Arrival): Response {
     const { response, requestTime, options } = arrival;
-    const verdict = judged(visit, found, { response, requestTime, responseTime: now() });
+    const { isFollowed = false } = options;
+    const verdict = judged(visit, found, { response, requestTime, responseTime: now(), isFollowed });
     if (verdict.kind === "not-storable") return passed(visit, found, { ...arrival, reason: verdict.reason });
     const head = verdict.stored;
-    const status = statusOf(found, { status: response.status, stored: true });
+    const status = statusOf(found, { status: response.status, stored: found.reading.fence.shared });
     const isHeld = options.isRead && clientHolds(visit, head);
     const isWanted = options.isRead && !isHeld;
     const content = filling(visit, found, { head, content: response.content, isWanted, land: options.land });
@@ -150,7 +153,7 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
     const freshUntil = value.alwaysValidate ? at : at + (value.lifetime - currentAge(value, at)) * 1000;
     const keepUntil = Math.max(at, freshUntil) + keepSeconds(value) * 1000;
     const stored = { value, stamp: found.reading.fence.clock, tags: visit.tags, freshUntil, keepUntil };
-    void store.put(visit.key, names, stored);
+    if (found.reading.fence.shared) void store.put(visit.key, names, stored);
     return { kind: "stored", stored, names, variant: visit.key.variant(names) };
   }
 
@@ -168,13 +171,13 @@ interface Filling {
 function judged(
   visit: Visit,
   { reading, decision }: Found,
-  arrived: Pick<StoringAsk, "response" | "requestTime" | "responseTime">,
+  arrived: Pick<StoringAsk, "response" | "requestTime" | "responseTime"> & { isFollowed: boolean },
 ): Judgement {
   const { request, policy } = visit;
   const verdict = storing({ request, policy, ...arrived });
   if (verdict.kind === "not-storable") return verdict;
   const refused = (reason: Refusal): Judgement => ({ kind: "not-storable", reason });
-  if (!reading.fence.shared) return refused("store-away");
+  if (!reading.fence.shared && !arrived.isFollowed) return refused("store-away");
   // A condition of the client's went along: what came may be true for it alone.
   if (decision.kind === "forward" && decision.reason === "bypass") return refused("request");
   if (field(arrived.response.fields, "content-type")?.startsWith("text/event-stream")) return refused("event-stream");

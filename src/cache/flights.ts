@@ -33,8 +33,9 @@ export interface Flights {
   join(key: string, fence: FenceReading): Flight | undefined;
   /** A new flight; one of the same key that could not be joined goes on for its own followers. */
   begin(key: string, fence: FenceReading): Flight;
-  readonly size: number;
 }
+
+const UNREAD: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
 
 /** The flights of one process: as many as there are fetches under way, which the upstream's queue bounds. */
 export function createFlights(): Flights {
@@ -45,20 +46,24 @@ export function createFlights(): Flights {
       return flight !== undefined && mayJoin(flight, fence) ? flight : undefined;
     },
     begin(key, fence) {
-      const { promise, resolve } = Promise.withResolvers<Ending>();
-      const flight: Flight = {
-        fence,
-        ended: promise,
-        end(ending) {
-          if (flights.get(key) === flight) flights.delete(key);
-          resolve(ending);
-        },
-      };
+      const flight = createFlight(fence, () => {
+        if (flights.get(key) === flight) flights.delete(key);
+      });
       flights.set(key, flight);
       return flight;
     },
-    get size() {
-      return flights.size;
+  };
+}
+
+/** A flight that is in no list. `fence` left out: one that nobody may join. `landed` is called when it ends. */
+export function createFlight(fence: FenceReading = UNREAD, landed: () => void = () => {}): Flight {
+  const { promise, resolve } = Promise.withResolvers<Ending>();
+  return {
+    fence,
+    ended: promise,
+    end(ending) {
+      landed();
+      resolve(ending);
     },
   };
 }

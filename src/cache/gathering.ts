@@ -1,0 +1,79 @@
+// Many requests, few fetches, while the shared fence cannot be read. Nobody can tell then whether a fetch under way
+// began before a write that another sidecar has acknowledged, so no fetch is joined that has begun: whoever asks
+// meanwhile gathers, and shares the next one, which begins after all of them have asked.
+
+import { LRUCache } from "lru-cache";
+import { createFlight, type Flight } from "./flights.ts";
+
+export interface Gatherings {
+  /** The flight that a request for `key` belongs to; undefined: it goes by itself, because what comes cannot be shared. */
+  enter(key: string): Place | undefined;
+}
+
+export type Place =
+  | { readonly role: "follow"; readonly flight: Flight }
+  /** Fetches once `mayLeave` has resolved, and ends the flight. `isFollowed` false: nobody will share what it brings. */
+  | { readonly role: "lead"; readonly flight: Flight; readonly mayLeave: Promise<void>; readonly isFollowed: boolean };
+
+/** How long those who gather wait for the fetch under way to end, ms: what a cache's trouble may add. */
+const GATHER_MS = 5;
+/** How long the requests for a key go by themselves after what came could not be shared, ms. */
+const APART_MS = 10_000;
+const MAX_APART = 10_000;
+
+interface Traffic {
+  /** Fetches under way. */
+  airborne: number;
+  /** Who has asked since the last of them began. */
+  gathering: Flight | undefined;
+  /** Begins the gathering's fetch. */
+  leave: () => void;
+}
+
+export function createGatherings(): Gatherings {
+  const traffic = new Map<string, Traffic>();
+  const apart = new LRUCache<string, true>({ max: MAX_APART, ttl: APART_MS });
+
+  function begin(key: string, flight: Flight, on: Traffic): void {
+    on.airborne += 1;
+    void flight.ended.then(() => {
+      on.airborne -= 1;
+      on.leave();
+      if (on.airborne === 0 && on.gathering === undefined) traffic.delete(key);
+    });
+  }
+
+  function gather(key: string, on: Traffic): Place {
+    const flight = createFlight();
+    const { promise: mayLeave, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => on.leave(), GATHER_MS);
+    on.gathering = flight;
+    on.leave = () => {
+      clearTimeout(timer);
+      on.gathering = undefined;
+      on.leave = stay;
+      begin(key, flight, on);
+      resolve();
+    };
+    void flight.ended.then(({ kind }) => {
+      if (kind === "not-storable") apart.set(key, true);
+    });
+    return { role: "lead", flight, mayLeave, isFollowed: true };
+  }
+
+  return {
+    enter(key) {
+      if (apart.has(key)) return undefined;
+      const on = traffic.get(key);
+      if (on?.gathering !== undefined) return { role: "follow", flight: on.gathering };
+      if (on !== undefined) return gather(key, on);
+      const first: Traffic = { airborne: 0, gathering: undefined, leave: stay };
+      traffic.set(key, first);
+      const flight = createFlight();
+      begin(key, flight, first);
+      return { role: "lead", flight, mayLeave: Promise.resolve(), isFollowed: false };
+    },
+  };
+}
+
+function stay(): void {}
