@@ -1,13 +1,12 @@
 // One access line per request, written when its exchange with the client is over: what the proxy says of its way, and
 // what the listener says of its end.
 
-import { andThen } from "./cache/cache.ts";
 import { field } from "./http/fields.ts";
 import type { Request } from "./http/message.ts";
 import type { Log } from "./log.ts";
 import type { About, Answer } from "./proxy.ts";
 import type { Handler, ListenerOptions } from "./server/server.ts";
-import type { Soon } from "./store/store.ts";
+import { andThen, type Soon } from "./store/store.ts";
 
 interface AccessOptions {
   readonly log: Log;
@@ -28,7 +27,7 @@ interface Observed {
 interface Way {
   readonly began: number;
   about: About | undefined;
-  ended: { readonly status: number; readonly ms: number } | undefined;
+  ended: { readonly status: number; readonly complete: boolean; readonly ms: number } | undefined;
 }
 
 /** `proxy` as a handler whose requests are logged; itself, where no lines are wanted. */
@@ -57,10 +56,10 @@ export function withAccessLog(proxy: (request: Request) => Soon<Answer>, options
       });
     },
     options: {
-      onFinished(request, { status }) {
+      onFinished(request, { status, complete }) {
         const way = ways.get(request);
         if (way === undefined) return;
-        way.ended = { status, ms: performance.now() - way.began };
+        way.ended = { status, complete, ms: performance.now() - way.began };
         write(request, way);
       },
     },

@@ -35,6 +35,8 @@ export interface AccessLine {
   readonly route: string | undefined;
   /** As sent to the client; 0 where it left before. */
   readonly status: number;
+  /** False: the response broke off, or its client left before its end. */
+  readonly complete: boolean;
   /** What the cache did, in the words of Cache-Status; undefined: it was not asked. */
   readonly cache: string | undefined;
   /** What the limiter said; undefined: it was not asked. */
@@ -169,7 +171,7 @@ function accessLine(line: AccessLine, showQuery: boolean): string {
   return (
     `{"level":"info","time":${Date.now()},"msg":"request","method":${quoted(line.method)}` +
     `,"host":${quoted(line.authority)},"path":${quoted(shownTarget(line.target, showQuery))}` +
-    `,"route":${optional(line.route)},"status":${line.status},"cache":${optional(line.cache)}` +
+    `,"route":${optional(line.route)},"status":${line.status}${line.complete ? "" : ',"complete":false'},"cache":${optional(line.cache)}` +
     `,"limit":${optional(line.limit)},"ms":${rounded(line.ms)},"msStore":${rounded(line.msStore)}` +
     `,"msOrigin":${rounded(line.msOrigin)},"id":${quoted(line.requestId)},"client":${quoted(line.client)}` +
     `${line.headers === undefined ? "" : `,"headers":${quotedPairs(line.headers)}`}}\n`

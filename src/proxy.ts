@@ -3,7 +3,7 @@
 //   route ─none→ 404 · limit ─over→ 429 · unsafe method → forward, invalidate, respond · no cache → pass, tunnel
 //   GET, HEAD on a cached route → look, the limits in the same trip → deliver, validate behind, or fetch
 
-import { andThen, type Cache, createCache } from "./cache/cache.ts";
+import { type Cache, createCache } from "./cache/cache.ts";
 import type { Origin } from "./cache/fetching.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
 import type { CachePolicy } from "./cache/policy.ts";
@@ -11,12 +11,13 @@ import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import { type Found, type Trace, timed, type Visit } from "./cache/visit.ts";
+import { without } from "./http/fields.ts";
 import { believed, isLoop, requestIdOf, towardsClient, towardsOrigin } from "./http/forwarding.ts";
 import { type Request, type Response, withFields } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import type { Clients } from "./limit/client.ts";
 import { type Asked, type LimitedRoute, type Limiter, type LimitOutcome, tooMany } from "./limit/limiter.ts";
-import type { Soon, Store, Verdict } from "./store/store.ts";
+import { andThen, type Soon, type Store, type Verdict } from "./store/store.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 /** What the proxy needs to know of a route. */
@@ -46,8 +47,8 @@ export interface ProxyParts {
   readonly tagger: Tagger;
   readonly store: Store<StoredResponse>;
   readonly upstream: Pick<Upstream, "forward">;
-  /** The response that tells of an error, and whether a write that met it may have happened all the same. */
-  readonly failure: (error: unknown) => { readonly response: Response; readonly mayHaveHappened: boolean };
+  /** The response that tells of an error; `isUnsent`: the origin cannot have seen the request. */
+  readonly failure: (error: unknown) => { readonly response: Response; readonly isUnsent: boolean };
   readonly newId: () => string;
   /** Epoch ms. */
   readonly now: () => number;
@@ -64,6 +65,18 @@ interface Exchange {
   readonly about: About;
 }
 
+interface Written {
+  readonly response: Response;
+  readonly outcome: "done" | "not-done" | "unknown";
+}
+
+/** For a client that has left: nobody reads it. */
+const GONE = problem(502, "The client has left.");
+/** The origin's own, where this proxy limits: two answers to one question would contradict each other. */
+const LIMIT_FIELDS: ReadonlySet<string> = new Set([
+  ...["ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
+]);
+
 /** The handler of the public listener. What it returns never rejects. */
 export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answer> {
   const { match, clients, limiter, tagger, store, now, elapsed } = parts;
@@ -72,7 +85,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
 
   function proxy(received: Request): Soon<Answer> {
     const request = asBelieved(received, clients);
-    const matched = match(request.authority, pathOf(request.target));
+    const matched = match(request.authority, rawPath(request.target));
     const about = new Passage(request, matched?.route.id, parts.newId);
     if (matched === undefined) return answer(problem(404, "No route of this proxy matches the path."), about);
     if (isLoop(request)) return answer(problem(508, "The request has passed this proxy again and again."), about);
@@ -80,7 +93,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
     if (!(response instanceof Promise)) return answer(response, about);
     return response.then(
       (response) => answer(response, about),
-      (error: unknown) => answer(parts.failure(error).response, about),
+      (error: unknown) => answer(received.signal.aborted ? GONE : parts.failure(error).response, about),
     );
   }
 
@@ -133,34 +146,41 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       if (!noted.noted && route.onStoreFailure === "refuse")
         return problem(503, "Writes wait until the store is back.");
       isForwarded = true;
-      const { response, mayHaveHappened } = await written(exchange);
-      if (mayHaveHappened) await timed(about, elapsed, noted.commit());
-      else noted.discard();
+      const { response, outcome } = await written(exchange);
+      if (outcome === "not-done") noted.discard();
+      else await timed(about, elapsed, noted.commit(outcome === "unknown"));
       return response;
     });
     if (!isForwarded) noted.discard();
     return response;
   }
 
-  /** A 4xx says that the write did not happen; after a 5xx or a broken connection nobody knows. */
-  async function written(exchange: Exchange): Promise<{ response: Response; mayHaveHappened: boolean }> {
+  /** A 4xx says that the write did not happen. After a 5xx nobody knows; where there was no answer it may even go on. It
+   * is not given up when its client leaves: then it would go on unseen. */
+  async function written(exchange: Exchange): Promise<Written> {
     try {
-      const response = await forward(exchange, "method");
-      return { response, mayHaveHappened: response.status < 400 || response.status >= 500 };
+      const response = await forward(exchange, { reason: "method", signal: undefined });
+      return { response, outcome: response.status < 400 || response.status >= 500 ? "done" : "not-done" };
     } catch (error) {
-      return parts.failure(error);
+      const { response, isUnsent } = parts.failure(error);
+      return { response, outcome: isUnsent ? "not-done" : "unknown" };
     }
   }
 
   /** Neither cached nor invalidating; upgrades too, which become tunnels with the origin's 101. */
   function pass(exchange: Exchange): Soon<Response> {
     const reason = exchange.route.cache === false || exchange.request.upgrade !== undefined ? "bypass" : "method";
-    return andThen(verdictsOn(exchange), (verdicts) => limited(exchange, verdicts, () => forward(exchange, reason)));
+    return andThen(verdictsOn(exchange), (verdicts) =>
+      limited(exchange, verdicts, () => forward(exchange, { reason, signal: exchange.request.signal })),
+    );
   }
 
-  async function forward({ request, about }: Exchange, reason: Forward): Promise<Response> {
+  async function forward(
+    { request, about }: Exchange,
+    { reason, signal }: { reason: Forward; signal: AbortSignal | undefined },
+  ): Promise<Response> {
     about.cache = reason;
-    const response = await origin(request, { fields: request.fields, signal: request.signal, trace: about });
+    const response = await origin(request, { fields: request.fields, signal, trace: about });
     const fields = [...response.fields, "Cache-Status", cacheStatus.forwarded({ reason, status: response.status })];
     return { ...response, fields };
   }
@@ -196,8 +216,8 @@ function createOrigin({ upstream, clients, elapsed }: ProxyParts): Origin {
     const began = elapsed();
     try {
       const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
-      const switched = response.status === 101 ? upgrade : undefined;
-      return { ...response, fields: towardsClient(response.fields, switched) };
+      const fields = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
+      return { ...response, fields: trace.limit === "none" ? fields : without(fields, LIMIT_FIELDS) };
     } finally {
       trace.msOrigin += elapsed() - began;
     }
@@ -236,7 +256,7 @@ function answer({ status, fields, content, tunnel }: Response, about: About): An
   return tunnel === undefined ? { status, fields, content, about } : { status, fields, content, tunnel, about };
 }
 
-function pathOf(target: string): string {
+function rawPath(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);
 }

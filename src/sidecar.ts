@@ -1,5 +1,5 @@
-// One running Forebay, put together from its configuration: store → limits → cache → proxy → listeners. main.ts starts
-// and ends it; only here and there the real clocks are read.
+// One running Forebay, put together from its configuration: store → limits → cache → proxy → listeners.
+// cli/commands.ts starts and ends it.
 
 import { randomUUID } from "node:crypto";
 import { withAccessLog } from "./access.ts";
@@ -22,8 +22,8 @@ import { createLimits } from "./store/limits.ts";
 import { createMemoryStore } from "./store/memory.ts";
 import type { Health, Store } from "./store/store.ts";
 import { createTieredStore } from "./store/tiered.ts";
-import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
-import { createUpstream } from "./upstream/upstream.ts";
+import { type FailureKind, failureResponse, UpstreamFailure } from "./upstream/failure.ts";
+import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
 export interface Sidecar {
   /** Where clients are served, and where health is told; as URLs. */
@@ -49,7 +49,7 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     limiter: createLimiter({ global: config.rateLimit, clients, local: createLimits({ now, max: LOCAL_QUOTAS }), now }),
     tagger: createTagger(config.routes),
     store,
-    upstream,
+    upstream: { forward: withFailureLog(upstream, log) },
     failure: (error) => failed(error, log),
     newId: randomUUID,
     now,
@@ -74,13 +74,14 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
       admin: adminBound ? adminBound.url : null,
       async close() {
         isReady = false;
+        const until = performance.now() + config.drain;
         await listener.drain(config.drain);
-        await Promise.all([store.close(), upstream.close()]);
+        await Promise.all([store.close(), upstream.close(Math.max(0, until - performance.now()))]);
         if (adminBound) await admin.drain(0);
       },
     };
   } catch (error) {
-    await Promise.all([store.close(), upstream.close()]);
+    await Promise.all([store.close(), upstream.close(0), listener.drain(0), admin.drain(0)]);
     throw error;
   }
 }
@@ -103,9 +104,26 @@ async function openStore(
   });
 }
 
-/** What the client is told of an error; `mayHaveHappened` false where the origin cannot have seen the request. */
-function failed(error: unknown, log: Log): { response: Response; mayHaveHappened: boolean } {
-  if (error instanceof UpstreamFailure) return { response: failureResponse(error), mayHaveHappened: !error.isUnsent };
+/** What the client is told of an error. */
+function failed(error: unknown, log: Log): { response: Response; isUnsent: boolean } {
+  if (error instanceof UpstreamFailure) return { response: failureResponse(error), isUnsent: error.isUnsent };
   log.error("a request failed", { error });
-  return { response: problem(500, "The proxy failed to answer this request."), mayHaveHappened: true };
+  return { response: problem(500, "The proxy failed to answer this request."), isUnsent: false };
+}
+
+/** `upstream` with a line in the log for its failures, one a second at the most for each kind. */
+function withFailureLog(upstream: Upstream, log: Log): Upstream["forward"] {
+  const silentUntil = new Map<FailureKind, number>();
+  return async (request) => {
+    try {
+      return await upstream.forward(request);
+    } catch (error) {
+      const at = performance.now();
+      if (error instanceof UpstreamFailure && error.kind !== "aborted" && at >= (silentUntil.get(error.kind) ?? 0)) {
+        silentUntil.set(error.kind, at + 1000);
+        log.warn("origin failed", { kind: error.kind, method: request.method, cause: String(error.cause ?? "") });
+      }
+      throw error;
+    }
+  };
 }

@@ -14,6 +14,7 @@ const LINE: AccessLine = {
   target: "/products/7?token=secret",
   route: "/products/:id",
   status: 200,
+  complete: true,
   cache: "hit",
   limit: "allowed",
   ms: 1.23456,

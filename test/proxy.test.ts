@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { responseCodec } from "../src/cache/codec.ts";
 import type { StoredResponse } from "../src/cache/stored-response.ts";
 import type { Sink, Source } from "../src/http/message.ts";
@@ -406,17 +406,125 @@ test("a response that must be validated for each request makes nobody wait in a 
   for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
 });
 
-test("followers of a flight that ended in a server error ask again one at a time, not all at once", async () => {
+test("followers of a flight that ended in a server error ask for themselves: it may have been about the leader", async () => {
   const world = createWorld(ANY);
   const { gates, origin } = held();
   world.origin = origin;
   const all = [world.request("/a"), world.request("/a"), world.request("/a")];
   await settled();
   gates[0]?.(respond("oops", { status: 500 }));
-  await settled();
-  expect(gates).toHaveLength(2);
+  await askedTimes(gates, 3);
   gates[1]?.(respond("v1", { fields: FRESH }));
+  gates[2]?.(respond("v1", { fields: FRESH }));
   expect((await Promise.all(all)).map(({ text }) => text).sort()).toEqual(["oops", "v1", "v1"]);
+});
+
+test("followers of a failed validation share the stale response, and the origin is not asked again", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { staleIfError: 10m } }]');
+  world.origin = () => respond("v1", { fields: [...FRESH, "ETag", '"1"'] });
+  await world.request("/a");
+  world.now += 65_000;
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = [world.request("/a"), world.request("/a"), world.request("/a")];
+  await settled();
+  gates[0]?.(respond("oops", { status: 503 }));
+  for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
+  expect(gates).toHaveLength(1);
+});
+
+test("what is stale at once but may be used meanwhile is shared, not fetched in a row", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = Array.from({ length: 20 }, () => world.request("/a"));
+  await settled();
+  gates[0]?.(respond("v1", { fields: ["Cache-Control", "max-age=0, stale-while-revalidate=60"] }));
+  for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
+  expect(gates).toHaveLength(1);
+});
+
+test("a response is validated behind its readers' backs once, until all of the new one is there", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { staleWhileRevalidate: 60s } }]');
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  world.now += 65_000;
+  const content = scripted();
+  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  await world.request("/a");
+  const sink = await content.sink;
+  for (let i = 0; i < 5; i++) expect((await world.request("/a")).text).toBe("v1");
+  await settled();
+  expect(world.seen).toHaveLength(2);
+  sink.write(Buffer.from("v2"));
+  sink.end([]);
+  await settled();
+  expect((await world.request("/a")).text).toBe("v2");
+});
+
+test("a write whose client leaves goes on to its end, and invalidates then", async () => {
+  const world = createWorld(ANY);
+  world.origin = () => respond("v1", { fields: FRESH });
+  await world.request("/a");
+  const client = new AbortController();
+  const { gates, origin } = held();
+  world.origin = origin;
+  const write = world.request("/a", { method: "PUT", signal: client.signal });
+  await settled();
+  client.abort();
+  expect(world.seen.at(-1)?.signal).toBeUndefined();
+  gates[0]?.(respond("done"));
+  await write;
+  world.origin = () => respond("v2", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("v2");
+});
+
+test("a write that got no answer invalidates at once, and again when it must have ended", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  try {
+    const world = createWorld(ANY);
+    world.origin = () => Promise.reject(new UpstreamFailure("headers-timeout"));
+    await world.request("/a", { method: "PUT" });
+    world.origin = () => respond("before it was applied", { fields: FRESH });
+    await world.request("/a");
+    world.origin = () => respond("after", { fields: FRESH });
+    expect((await world.request("/a")).text).toBe("before it was applied");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await world.request("/a")).text).toBe("after");
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a fill finishes when its client leaves, on a route that does not collapse too", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { collapse: false } }]');
+  const content = scripted();
+  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  const client = new AbortController();
+  const answer = await world.answer("/a", { signal: client.signal });
+  expect(answer.status).toBe(200);
+  client.abort();
+  expect(world.seen[0]?.signal?.aborted).toBe(false);
+});
+
+test("a forward request is aborted when its client leaves before there is anything to store", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { collapse: false } }]');
+  const { origin } = held();
+  world.origin = origin;
+  const client = new AbortController();
+  void world.request("/a", { signal: client.signal });
+  await settled();
+  client.abort();
+  expect(world.seen[0]?.signal?.aborted).toBe(true);
+});
+
+test("the origin's own limit fields give way to this proxy's", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: {}, rateLimit: { limit: 50, window: 1m } }]');
+  world.origin = () => respond("v1", { fields: [...FRESH, "X-RateLimit-Limit", "7", "RateLimit", '"o";r=1'] });
+  for (const answer of [await world.request("/a"), await world.request("/a")]) {
+    expect(answer.field("x-ratelimit-limit")).toBe("50");
+    expect(answer.field("ratelimit")).not.toContain('"o"');
+  }
 });
 
 test("an event stream is passed on, and nobody waits for its end", async () => {

@@ -2,7 +2,7 @@
 // the rules are reuse.ts and storing.ts, the waiting for one another is collapsing.ts.
 
 import type { Request, Response } from "../http/message.ts";
-import type { LimitQuestion, Reading, Soon, Store } from "../store/store.ts";
+import { andThen, type LimitQuestion, type Reading, type Soon, type Store } from "../store/store.ts";
 import { createCollapsing } from "./collapsing.ts";
 import { deliver } from "./delivery.ts";
 import { createFetch, type Origin } from "./fetching.ts";
@@ -61,14 +61,10 @@ export function createCache({ store, origin, now, elapsed }: CacheParts): Cache 
     },
     validateBehind(visit, found) {
       // Time that no client waits for is not the request's.
-      const trace = { requestId: visit.trace.requestId, cache: "stale", msStore: 0, msOrigin: 0 };
+      const { requestId, limit } = visit.trace;
+      const trace = { requestId, limit, cache: "stale", msStore: 0, msOrigin: 0 };
       void collapsing.validateBehind({ ...visit, trace }, found);
     },
     fetch: collapsing.fetch,
   };
-}
-
-/** Continues at once with what is there at once. (Not `then`: an import of this module would be taken for a promise.) */
-export function andThen<T, U>(soon: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
-  return soon instanceof Promise ? soon.then(next) : next(soon);
 }

@@ -8,7 +8,7 @@ import { deliver } from "./delivery.ts";
 import { type Fetch, insteadOfError, reasonOf } from "./fetching.ts";
 import { createFlights, type Ending, type Flight } from "./flights.ts";
 import { createGatherings } from "./gathering.ts";
-import { type Forward, mayCollapse as isSharable, reuse } from "./reuse.ts";
+import { type Forward, isShareable, type Reuse, reuse } from "./reuse.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { decide, type Found, namesOf, timed, type Visit } from "./visit.ts";
@@ -34,7 +34,7 @@ const BACKGROUND_LEASE_MS = 10_000;
 const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
   stored: "stored",
   "not-storable": "not-storable",
-  "try-again": "failed",
+  "server-error": "failed",
   failed: "failed",
 };
 
@@ -58,12 +58,11 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
       const flight = flights.join(flightKey(visit, found), found.reading.fence);
       if (flight === undefined) return lead(visit, found, until);
       const ending = await within(flight.ended, until - now(), visit.request.signal);
-      if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
-      if (ending.kind === "failed") return sharedFailure(visit, found, ending.error);
-      if (ending.kind === "stored" && (await mayShare(visit, ending)))
-        return shared(visit, reason, ending.stored.value);
+      if (ending?.kind !== "stored") return unshared(visit, found, ending);
+      if (await mayShare(visit, ending)) return shared(visit, reason, ending.stored.value);
       found = await again(visit);
-      if (found.decision.kind === "fresh") return shared(visit, reason, found.decision.stored);
+      const stored = deliverable(found.decision);
+      if (stored !== undefined) return shared(visit, reason, stored);
       if (!found.reading.fence.shared || !mayCollapse(visit, found, now())) return alone(visit, found);
     }
   }
@@ -78,8 +77,8 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
       return ended(flight, fly(visit, found, { flight, isRead: true, isFollowed: place.isFollowed }));
     }
     const ending = await within(flight.ended, waitOf(visit), visit.request.signal);
-    if (ending?.kind === "failed") return sharedFailure(visit, found, ending.error);
-    const mayHave = ending?.kind === "stored" && (await mayShare(visit, ending));
+    if (ending?.kind !== "stored") return unshared(visit, found, ending);
+    const mayHave = await mayShare(visit, ending);
     return mayHave ? shared(visit, reasonOf(found.decision), ending.stored.value) : alone(visit, found);
   }
 
@@ -125,7 +124,7 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
         );
         const found = decide(visit, reading, now());
         if (reading.fence.shared) flight.fence = reading.fence;
-        if (found.decision.kind === "fresh") return landed(visit, { flight, found, lease });
+        if (deliverable(found.decision) !== undefined) return landed(visit, { flight, found, lease });
         if (lease !== undefined) return { kind: "lead", found, lease };
         const isApart = landing === "not-storable" || !reading.fence.shared || !mayCollapse(visit, found, now());
         if (isApart) return onItsOwn(flight, found);
@@ -153,17 +152,19 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
       const { lease, reading: latest } = await store.lead(visit.key, namesOf(reading), visit.tags, leaseOf(visit));
       const decided = decide(visit, latest, now());
       // Without the lease another sidecar is at it; without stale-while-revalidate there is nothing to do, or no time to do it behind.
-      if (lease === undefined || decided.decision.kind !== "stale-while-revalidate") return lease?.release("failed");
+      if (lease === undefined || decided.decision.kind !== "stale-while-revalidate") {
+        flight.end({ kind: "not-storable" });
+        return lease?.release("failed");
+      }
       flight.fence = latest.fence;
       const validation: Found = {
         reading: latest,
         decision: { kind: "validate", stored: decided.decision.stored, reason: "stale", staleIfError: false },
       };
       await fly(visit, validation, { flight, lease, isRead: false });
-    } catch {
-      // The flight has landed as failed, and the access to the origin is logged where it was made.
-    } finally {
-      flight.end({ kind: "try-again" });
+    } catch (error) {
+      // Nobody waits for it; the origin's failure is logged where it is asked.
+      flight.end({ kind: "failed", error: error as Error });
     }
   }
 
@@ -180,7 +181,8 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
   ): Promise<boolean> {
     if (visit.key.variant(names) !== variant) return false;
     const { request, policy } = visit;
-    if (reuse({ request, stored: stored.value, usable: true, policy, now: now() }).kind !== "fresh") return false;
+    const decision = reuse({ request, stored: stored.value, usable: true, policy, now: now() });
+    if (deliverable(decision) === undefined) return false;
     if (stored.tags.every((tag) => visit.tags.includes(tag))) return true;
     const { fence } = await store.look({ key: undefined, tags: stored.tags, limits: [] });
     return fence.shared && fence.latest <= stored.stamp;
@@ -191,11 +193,15 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
     return deliver(visit, stored, { now: now(), status: cacheStatus.forwarded({ reason, collapsed: true }) });
   }
 
-  /** The origin could not be asked: it is not asked once more for each follower. */
-  function sharedFailure(visit: Visit, found: Found, error: Error): Response {
-    const stale = insteadOfError(visit, found, { now: now() });
-    if (stale === undefined) throw error;
-    return stale;
+  /** What a follower does whose flight brought nothing for it. An origin that cannot be asked is not asked once more for
+   * each; after an error of its own it is, where nothing stale stands in: the error may have been about the leader. */
+  async function unshared(visit: Visit, found: Found, ending: Exclude<Ending, { kind: "stored" }> | undefined) {
+    if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
+    const status = ending.kind === "server-error" ? { status: ending.status } : {};
+    const stale = insteadOfError(visit, found, { now: now(), ...status });
+    if (stale !== undefined) return stale;
+    if (ending.kind === "failed") throw ending.error;
+    return alone(visit, found);
   }
 
   return { fetch: collapsed, validateBehind };
@@ -209,6 +215,11 @@ async function ended<T>(flight: Flight, step: Promise<T>): Promise<T> {
     flight.end({ kind: "failed", error: error as Error });
     throw error;
   }
+}
+
+/** What may be delivered without asking: fresh, or stale for a moment in which somebody validates it. */
+function deliverable(decision: Reuse): StoredResponse | undefined {
+  return decision.kind === "fresh" || decision.kind === "stale-while-revalidate" ? decision.stored : undefined;
 }
 
 /** Another sidecar brought it meanwhile. */
@@ -231,7 +242,7 @@ function onItsOwn(flight: Flight, found: Found): TakeOff {
 
 /** Whether a request may wait for another's fetch, or make others wait for its own. */
 function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
-  if (policy.collapse === false || !isSharable(request, policy)) return false;
+  if (policy.collapse === false || !isShareable(request, policy)) return false;
   // A client that insists on the origin is not served by a fetch that began before it asked.
   if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
   // What must be validated for each request would only make them wait in a row.

@@ -2,7 +2,7 @@
 // and tell how it ended. Who fetches, and who waits instead, is collapsing.ts.
 
 import { field } from "../http/fields.ts";
-import type { Fields, Request, Response } from "../http/message.ts";
+import { type Fields, type Request, type Response, release } from "../http/message.ts";
 import type { Soon, Store } from "../store/store.ts";
 import { clientHolds, deliver, fieldsOf304 } from "./delivery.ts";
 import { createFill } from "./fill.ts";
@@ -63,31 +63,30 @@ interface Arrival {
   readonly response: Response;
   readonly requestTime: number;
   readonly options: FetchOptions;
+  readonly leash: Leash | undefined;
 }
 
 export function createFetch({ store, origin, now }: FetchParts): Fetch {
   const fetch: Fetch = async (visit, found, options) => {
     const requestTime = now();
+    const leash = leashed(options.signal);
     let response: Response;
     try {
-      response = await origin(visit.request, {
-        fields: fieldsFor(visit, found),
-        signal: options.signal,
-        trace: visit.trace,
-      });
+      const fields = fieldsFor(visit, found);
+      response = await origin(visit.request, { fields, signal: leash?.signal, trace: visit.trace });
     } catch (error) {
       options.land({ kind: "failed", error: error as Error });
       const stale = insteadOfError(visit, found, { now: now() });
       if (stale !== undefined) return stale;
       throw error;
     }
-    const arrival = { response, requestTime, options };
+    const arrival = { response, requestTime, options, leash };
     if (found.decision.kind === "validate" && response.status === 304) return freshened(visit, found, arrival);
     const stale =
       response.status >= 500 ? insteadOfError(visit, found, { now: now(), status: response.status }) : undefined;
     if (stale === undefined) return taken(visit, found, arrival);
-    options.land({ kind: "try-again" });
-    letGo(response);
+    options.land({ kind: "server-error", status: response.status });
+    release(response.content);
     return stale;
   };
 
@@ -107,11 +106,12 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
 
   /** Stores what may be stored, while it is on its way to the client. */
   function taken(visit: Visit, found: Found, arrival: Arrival): Response {
-    const { response, requestTime, options } = arrival;
+    const { response, requestTime, options, leash } = arrival;
     const { isFollowed = false } = options;
     const verdict = judged(visit, found, { response, requestTime, responseTime: now(), isFollowed });
     if (verdict.kind === "not-storable") return passed(visit, found, { ...arrival, reason: verdict.reason });
     const head = verdict.stored;
+    leash?.letGo();
     const status = statusOf(found, { status: response.status, stored: found.reading.fence.shared });
     const isHeld = options.isRead && clientHolds(visit, head);
     const isWanted = options.isRead && !isHeld;
@@ -130,8 +130,8 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
     const fill = createFill(content, visit.policy.maxBody, isWanted);
     void fill.filled.then((filled) => {
       if (filled.kind === "whole") return land(keep(visit, found, complete(head, filled.body)));
-      if (filled.kind === "broken") return land({ kind: "try-again" });
       land({ kind: "not-storable" });
+      if (filled.kind === "broken") return;
       void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
     });
     return isWanted ? fill.reader() : undefined;
@@ -139,10 +139,10 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
 
   function passed(visit: Visit, found: Found, arrival: Arrival & { reason: Refusal }): Response {
     const { response, options, reason } = arrival;
-    options.land({ kind: response.status >= 500 ? "try-again" : "not-storable" });
-    if (!OF_THE_REQUEST.has(reason) && response.status < 500)
-      void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
-    if (!options.isRead) letGo(response);
+    const isError = response.status >= 500;
+    options.land(isError ? { kind: "server-error", status: response.status } : { kind: "not-storable" });
+    if (!OF_THE_REQUEST.has(reason) && !isError) void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
+    if (!options.isRead) release(response.content);
     const status = statusOf(found, { status: response.status, detail: reason });
     return { ...response, fields: [...response.fields, "Cache-Status", status] };
   }
@@ -158,6 +158,22 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
   }
 
   return fetch;
+}
+
+interface Leash {
+  readonly signal: AbortSignal;
+  /** From now on the client's leaving aborts nothing: what comes is stored. */
+  letGo(): void;
+}
+
+/** A signal that follows the client's until it is let go; undefined for a fetch that outlives its client anyway. */
+function leashed(client: AbortSignal | undefined): Leash | undefined {
+  if (client === undefined) return undefined;
+  const controller = new AbortController();
+  const abort = () => controller.abort(client.reason);
+  if (client.aborted) abort();
+  else client.addEventListener("abort", abort, { once: true });
+  return { signal: controller.signal, letGo: () => client.removeEventListener("abort", abort) };
 }
 
 interface Filling {
@@ -217,12 +233,6 @@ function statusOf({ decision }: Found, rest: { status: number; stored?: boolean;
 /** Why the request went forward. */
 export function reasonOf(decision: Reuse): Forward {
   return decision.kind === "validate" || decision.kind === "forward" ? decision.reason : "stale";
-}
-
-/** Ends a response that nobody reads. */
-function letGo({ content }: Response): void {
-  if (content === undefined || content instanceof Uint8Array) return;
-  content.start({ write: () => false, end: () => {}, fail: () => {} }).cancel();
 }
 
 function union(a: readonly string[], b: readonly string[]): readonly string[] {

@@ -1,6 +1,6 @@
 // Which fetches of this process are under way, and who may join one (RFC 9111 §4, collapsed requests). The joining
 // rule is the fence's: a follower may join only if nothing it has just read is later than the flight's stamp, so
-// that a flight begun before a write never answers a request made after it. Leases between processes: cache.ts.
+// that a flight begun before a write never answers a request made after it. Leases between processes: collapsing.ts.
 
 import type { FenceReading, Stored } from "../store/store.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -13,10 +13,10 @@ export type Ending =
       readonly names: readonly string[];
       readonly variant: string;
     }
-  /** What came may serve only the one it was fetched for. */
+  /** What came may serve only the one it was fetched for: each of the others asks for itself. */
   | { readonly kind: "not-storable" }
-  /** It brought nothing to go by (a server error, content cut off): somebody may try again, one at a time. */
-  | { readonly kind: "try-again" }
+  /** The origin answered with an error that is not stored. */
+  | { readonly kind: "server-error"; readonly status: number }
   /** The origin could not be asked. */
   | { readonly kind: "failed"; readonly error: Error };
 
@@ -24,7 +24,7 @@ export interface Flight {
   /** The reading it is fenced by; replaced by a later one as long as its fetch has not begun. */
   fence: FenceReading;
   readonly ended: Promise<Ending>;
-  /** Ends it, once; later calls do nothing. */
+  /** Ends it; later calls change nothing. */
   end(ending: Ending): void;
 }
 

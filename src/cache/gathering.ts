@@ -20,6 +20,8 @@ const GATHER_MS = 5;
 /** How long the requests for a key go by themselves after what came could not be shared, ms. */
 const APART_MS = 10_000;
 const MAX_APART = 10_000;
+/** Fetches for one key at the same time. */
+const MAX_AIRBORNE = 8;
 
 interface Traffic {
   /** Fetches under way. */
@@ -46,7 +48,8 @@ export function createGatherings(): Gatherings {
   function gather(key: string, on: Traffic): Place {
     const flight = createFlight();
     const { promise: mayLeave, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(() => on.leave(), GATHER_MS);
+    // An origin that hangs must not get one more each time: then the next one leaves when one has landed.
+    const timer = setTimeout(() => on.airborne < MAX_AIRBORNE && on.leave(), GATHER_MS);
     on.gathering = flight;
     on.leave = () => {
       clearTimeout(timer);

@@ -66,7 +66,7 @@ export function isPartial(request: Request): boolean {
  * Whether others may wait for the response to this request and share it: it is a plain GET for the whole representation,
  * says nothing of no-store, and carries no credentials that the key does not hold. Such a response may still be stored.
  */
-export function mayCollapse(request: Request, policy: CachePolicy): boolean {
+export function isShareable(request: Request, policy: CachePolicy): boolean {
   const { method, fields } = request;
   if (method !== "GET" || request.content !== undefined || request.upgrade !== undefined) return false;
   if (has(fields, "range")) return false;

@@ -11,6 +11,8 @@ import type { StoredResponse } from "./stored-response.ts";
 export interface Trace {
   /** What this request is called towards the origin and in the log. */
   readonly requestId: string;
+  /** What the limiter said: "none" where no limit holds. */
+  readonly limit: string;
   /** How the cache answered: "hit", "stale", "collapsed", or why the request went forward (RFC 9211). */
   cache: string;
   /** Time spent waiting for the store and for the origin, ms. */

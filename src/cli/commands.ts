@@ -2,6 +2,7 @@
 // ended as asked, 1 could not serve, 2 what was asked for is wrong.
 
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/mistakes.ts";
@@ -11,7 +12,7 @@ import { type Sidecar, startSidecar } from "../sidecar.ts";
 import { type Arguments, type Flags, parseArguments } from "./args.ts";
 
 const CONFIG_FILE = "proxy.config.yaml";
-const EXAMPLE_FILE = new URL(`../../${CONFIG_FILE}`, import.meta.url).pathname;
+const EXAMPLE_FILE = fileURLToPath(new URL(`../../${CONFIG_FILE}`, import.meta.url));
 
 /** Runs the command that `argv` (without runtime and script) names; resolves with the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -33,18 +34,20 @@ async function obey(args: Arguments): Promise<number> {
       return complain(args.message, 2);
     case "run":
       if (args.command === "demo") return demo(args.flags);
-      return args.command === "check" ? check(args.flags) : serve(configured(args.flags));
+      return args.command === "check" ? check(args.flags) : serve(args.flags);
   }
 }
 
 /** Serves until SIGTERM or SIGINT; a second one does not wait for what is under way. */
-async function serve(config: Config, started: (sidecar: Sidecar) => void = () => {}): Promise<number> {
+async function serve(flags: Flags, started: (sidecar: Sidecar) => void = () => {}): Promise<number> {
+  const config = configured(flags);
   const log = createLog({ ...config.log, showQuery: config.log.query });
+  const asked = nextSignal(); // also one that comes while everything is started
   try {
     const sidecar = await startSidecar(config, log);
-    log.info("listening", { listen: sidecar.listen, admin: sidecar.admin });
+    log.info("listening", { listen: sidecar.listen, admin: sidecar.admin, config: fileOf(flags) ?? null });
     started(sidecar);
-    log.info("closing", { signal: await nextSignal() });
+    log.info("closing", { signal: await asked });
     void nextSignal().then(() => process.exit(1));
     await sidecar.close();
     log.info("closed");
@@ -59,16 +62,22 @@ async function serve(config: Config, started: (sidecar: Sidecar) => void = () =>
 
 /** The example configuration in front of a slow sample origin; nothing else is needed. */
 async function demo(flags: Flags): Promise<number> {
+  if (flags.config !== undefined || flags.origin !== undefined) {
+    return complain("demo: it has a configuration and an origin of its own; leave out --config and --origin", 2);
+  }
   const { demoText, freeAddress, startDemoOrigin } = await import("./demo.ts");
   const origin = await startDemoOrigin({ listen: await freeAddress("127.0.0.1:3000") });
-  const listen = flags.listen ?? (await freeAddress("127.0.0.1:8080"));
-  const admin = flags.admin ?? (await freeAddress("127.0.0.1:8081"));
-  const config = configured({ ...flags, config: EXAMPLE_FILE, origin: origin.url, listen, admin });
-  const quiet = { ...config, log: { ...config.log, level: flags.logLevel ?? "warn" } };
+  const own: Flags = {
+    ...flags,
+    config: EXAMPLE_FILE,
+    origin: origin.url,
+    listen: flags.listen ?? (await freeAddress("127.0.0.1:8080")),
+    admin: flags.admin ?? (await freeAddress("127.0.0.1:8081")),
+    logLevel: flags.logLevel ?? "warn",
+  };
+  const tell = ({ listen, admin }: Sidecar) => say(demoText({ proxy: listen, admin, origin: origin.url }));
   try {
-    return await serve(quiet, (sidecar) =>
-      say(demoText({ proxy: sidecar.listen, admin: sidecar.admin, origin: origin.url })),
-    );
+    return await serve(own, tell);
   } finally {
     await origin.close();
   }
@@ -76,11 +85,17 @@ async function demo(flags: Flags): Promise<number> {
 
 function check(flags: Flags): number {
   const { routes } = configured(flags);
-  return say(`${flags.config ?? CONFIG_FILE}: good, ${routes.length} ${routes.length === 1 ? "route" : "routes"}\n`);
+  return say(
+    `${fileOf(flags) ?? "without a file"}: good, ${routes.length} ${routes.length === 1 ? "route" : "routes"}\n`,
+  );
 }
 
-function configured({ config: file, ...flags }: Flags): Config {
-  return loadConfig({ file: file ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined), env: process.env, flags });
+function configured(flags: Flags): Config {
+  return loadConfig({ file: fileOf(flags), env: process.env, flags });
+}
+
+function fileOf({ config }: Flags): string | undefined {
+  return config ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

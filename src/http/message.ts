@@ -57,6 +57,12 @@ export interface Flow {
   cancel(): void;
 }
 
+/** Lets go of content that nobody is going to read. */
+export function release(content: Response["content"]): void {
+  if (content === undefined || content instanceof Uint8Array) return;
+  content.start({ write: () => false, end: () => {}, fail: () => {} }).cancel();
+}
+
 /** `request` with other fields; everything else is still the received one's. */
 export function withFields(request: Request, fields: Fields): Request {
   const { method, scheme, authority, target, content, peer, upgrade } = request;

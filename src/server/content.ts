@@ -2,6 +2,7 @@
 // that gives up destroys its stream, and the connection must live on to carry the response.
 
 import { Readable } from "node:stream";
+import { notePassed } from "../runtime.ts";
 
 /** The parts of node:http's request and socket that matter here. */
 interface Connected extends Readable {
@@ -49,6 +50,7 @@ export class ClientContent extends Readable {
   }
 
   readonly #onData = (piece: Uint8Array): void => {
+    notePassed(piece.length);
     if (this.push(piece)) this.#idle?.refresh();
     else this.#pause();
   };

@@ -2,7 +2,7 @@
 // as fast as the client takes it. A source that fails costs the client its connection: what was cut off must never
 // look complete (RFC 9112 §8).
 
-import type { Fields, Flow, Response, Sink, Source } from "../http/message.ts";
+import { type Fields, type Flow, type Response, release, type Sink, type Source } from "../http/message.ts";
 import { refusesUnfitFields } from "../runtime.ts";
 
 /** The parts of node:http's response that matter here. */
@@ -73,12 +73,6 @@ const UNFIT = /[\0\r\n]/;
 export function breakOff(out: Outgoing): void {
   if (out.req.httpVersionMinor === 0) out.socket?.resetAndDestroy();
   else out.socket?.destroy();
-}
-
-/** Lets go of content that nobody will read. */
-export function release(content: Response["content"]): void {
-  if (content === undefined || content instanceof Uint8Array) return;
-  content.start({ write: () => false, end: () => {}, fail: () => {} }).cancel();
 }
 
 class ClientSink implements Sink {

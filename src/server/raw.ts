@@ -2,8 +2,8 @@
 // an upgrade. The connection closes after it (RFC 9112 §9.6), except after a 101.
 
 import type { Duplex } from "node:stream";
-import type { Fields, Flow, Response, Sink } from "../http/message.ts";
-import { type ClientSocket, release } from "./outgoing.ts";
+import { type Fields, type Flow, type Response, release, type Sink } from "../http/message.ts";
+import type { ClientSocket } from "./outgoing.ts";
 
 export type BareSocket = Duplex & ClientSocket;
 

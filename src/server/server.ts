@@ -4,12 +4,12 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import type { Request, Response } from "../http/message.ts";
+import { type Request, type Response, release } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import { type Address, type Bound, bind } from "./address.ts";
 import { ClientContent, discardRest } from "./content.ts";
 import { admit, Incoming, type Limits } from "./incoming.ts";
-import { breakOff, release, respond } from "./outgoing.ts";
+import { breakOff, respond } from "./outgoing.ts";
 import { type BareSocket, respondRaw, switchProtocol } from "./raw.ts";
 import { join } from "./tunnel.ts";
 import { asOrdinary, isForTunnel, protocolOf } from "./upgrade.ts";

@@ -141,10 +141,10 @@ function createUnnotedWrite(asked: Promise<Write>, { retry, log }: { retry: () =
   asked.catch(() => {}); // looked at below, if at all
   return {
     noted: false,
-    commit: () =>
+    commit: (mayGoOn) =>
       asked
         .catch(retry)
-        .then((write) => write.commit())
+        .then((write) => write.commit(mayGoOn))
         .catch((error) => log.warn("invalidation lost: the store took it neither now nor for later", { error })),
     discard: () => void asked.then((write) => write.discard()).catch(() => {}),
   };

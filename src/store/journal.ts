@@ -50,6 +50,7 @@ interface Invalidation {
 }
 
 const SWEEP_MS = 1000;
+const NO_LINE = "";
 const SWEPT_AT_ONCE = 100;
 const LINES_PER_COMMAND = 500;
 const SENT_AT_ONCE = 200;
@@ -82,7 +83,7 @@ class Writing implements Journal {
     const line = `${this.#owner}.${this.#count++}|${this.#slotsOf(tags).join(",")}|${JSON.stringify(tags ?? null)}`;
     const write = (noted: boolean): Write => ({
       noted,
-      commit: () => this.#commit(tags, line),
+      commit: (mayGoOn = false) => this.#commit(tags, { line, mayGoOn }),
       discard: () => this.#discard(line),
     });
     const { reach, maxOwed, leaseMs, deadline } = this.#options;
@@ -131,10 +132,15 @@ class Writing implements Journal {
     if (last) await this.#waitFor(last);
   }
 
-  async #commit(tags: readonly string[] | undefined, line: string): Promise<void> {
+  async #commit(
+    tags: readonly string[] | undefined,
+    { line, mayGoOn }: { line: string; mayGoOn: boolean },
+  ): Promise<void> {
     this.#underWay.delete(line);
     const { reach, tell, clock } = this.#options;
-    const invalidation = this.#owe(tags, line);
+    // The line of a write that may go on is left to be swept, as if its process had died.
+    if (mayGoOn) this.#note([line]);
+    const invalidation = this.#owe(tags, mayGoOn ? NO_LINE : line);
     if (reach.mayWrite()) this.#send(invalidation).catch((error) => reach.distrust(error));
     // Nothing in this process bears a later stamp than the highest clock it has seen.
     if (!(await this.#waitFor(invalidation))) tell({ clock: clock.value() + 1, tags });
@@ -185,9 +191,14 @@ class Writing implements Journal {
   #renew(): void {
     const all = [...this.#underWay];
     for (let i = 0; i < all.length; i += LINES_PER_COMMAND) {
-      const args = [String(this.#options.leaseMs), ...all.slice(i, i + LINES_PER_COMMAND)];
-      this.#run(NOTE, [this.#options.keys.journal], args).catch(() => {}); // tried again well before their deadline
+      this.#note(all.slice(i, i + LINES_PER_COMMAND)); // tried again well before their deadline
     }
+  }
+
+  /** For as long as it goes: what cannot be noted now is not waited for. */
+  #note(lines: readonly string[]): void {
+    const args = [String(this.#options.leaseMs), ...lines];
+    this.#run(NOTE, [this.#options.keys.journal], args).catch(() => {});
   }
 
   #sweep(): void {

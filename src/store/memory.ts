@@ -5,18 +5,19 @@
 import { createLimits } from "./limits.ts";
 import { createLocalFence, type LocalFence } from "./local-fence.ts";
 import { createShelf } from "./shelf.ts";
-import type {
-  Codec,
-  FenceReading,
-  Key,
-  Lease,
-  LimitQuestion,
-  Notice,
-  Reading,
-  Store,
-  Stored,
-  Verdict,
-  Watch,
+import {
+  type Codec,
+  type FenceReading,
+  JOURNAL_LEASE_MS,
+  type Key,
+  type Lease,
+  type LimitQuestion,
+  type Notice,
+  type Reading,
+  type Store,
+  type Stored,
+  type Verdict,
+  type Watch,
 } from "./store.ts";
 
 export interface MemoryOptions<V> {
@@ -79,7 +80,14 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), bytes });
     },
     pass: (key, names, untilMs) => shelf.pass(key, names, untilMs),
-    begin: (tags) => ({ noted: true, commit: async () => invalidate(tags), discard() {} }),
+    begin: (tags) => ({
+      noted: true,
+      async commit(mayGoOn = false) {
+        invalidate(tags);
+        if (mayGoOn) setTimeout(() => invalidate(tags), JOURNAL_LEASE_MS).unref();
+      },
+      discard() {},
+    }),
     onInvalidated: (listener) => void listeners.push(listener),
     health: () => ({ state: "ok", detail: "in memory, this process alone" }),
     close: async () => shelf.clear(),

@@ -15,7 +15,17 @@ import { createLandings } from "./landings.ts";
 import { createLeases } from "./leases.ts";
 import { createReach, type Reach } from "./reach.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
-import type { Codec, Key, Lead, Notice, Question, Reading, Store, Stored } from "./store.ts";
+import {
+  type Codec,
+  JOURNAL_LEASE_MS,
+  type Key,
+  type Lead,
+  type Notice,
+  type Question,
+  type Reading,
+  type Store,
+  type Stored,
+} from "./store.ts";
 import { createTrips, recordText } from "./trips.ts";
 import { StoreUnavailable, within } from "./unavailable.ts";
 
@@ -194,7 +204,7 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
     line: first,
     reach,
     keys,
-    leaseMs: options.journalLease ?? 10_000,
+    leaseMs: options.journalLease ?? JOURNAL_LEASE_MS,
     maxOwed: options.maxOwed ?? 10_000,
     clock,
     tell,

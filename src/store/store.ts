@@ -10,6 +10,14 @@
 /** Plain now, or later. */
 export type Soon<T> = T | Promise<T>;
 
+/** Continues at once with what is there at once. (Not `then`: an import of this module would be taken for a promise.) */
+export function andThen<T, U>(soon: Soon<T>, next: (value: T) => Soon<U>): Soon<U> {
+  return soon instanceof Promise ? soon.then(next) : next(soon);
+}
+
+/** How long a write is noted for without a sign of life, ms: then others invalidate for its process. */
+export const JOURNAL_LEASE_MS = 10_000;
+
 export interface Stored<V> {
   readonly value: V;
   /** The fence's clock before the making of the value began. */
@@ -123,8 +131,10 @@ export interface Write {
   /** False: it could not be noted where the others see it; if this process dies now, nobody invalidates for it. */
   readonly noted: boolean;
   /** The write happened, or nobody knows: invalidates. Resolves when no store user can be answered with what was
-   * overtaken, or when `writeDeadline` has passed and the invalidation is kept for replay. Never rejects. */
-  commit(): Promise<void>;
+   * overtaken, or when `writeDeadline` has passed and the invalidation is kept for replay. `mayGoOn`: the write was given up
+   * before it had ended, so it may yet happen; then everything is invalidated once more when the journal's lease for it has
+   * passed, by whoever lives by then. Never rejects. */
+  commit(mayGoOn?: boolean): Promise<void>;
   /** The write did not happen. Never rejects. */
   discard(): void;
 }

@@ -8,7 +8,19 @@
 
 import { createLocalFence } from "./local-fence.ts";
 import { createShelf } from "./shelf.ts";
-import type { Codec, FenceReading, Key, KeyRecord, Question, Reading, Soon, Store, Stored, Verdict } from "./store.ts";
+import {
+  andThen,
+  type Codec,
+  type FenceReading,
+  type Key,
+  type KeyRecord,
+  type Question,
+  type Reading,
+  type Soon,
+  type Store,
+  type Stored,
+  type Verdict,
+} from "./store.ts";
 
 export interface TieredOptions<V> {
   readonly maxBytes: number;
@@ -81,7 +93,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       return { fence: ON_TRUST, record, stored: held.stored, usable: true, verdicts };
     };
     if (limits.length === 0) return answer(NO_VERDICTS);
-    return soon(below.look({ key: undefined, tags: [], limits }), ({ verdicts }) => answer(verdicts));
+    return andThen(below.look({ key: undefined, tags: [], limits }), ({ verdicts }) => answer(verdicts));
   }
 
   // The limits are charged with the first question; a second one only fetches.
@@ -90,7 +102,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     // Whoever asks may go on to join a flight: the answer must cover the tags asked about.
     if (!question.tags.every((tag) => stored.tags.includes(tag))) return lookBelow(question);
     const sentAt = monotonic();
-    return soon(below.look({ key: undefined, tags: stored.tags, limits: question.limits }), (reading) => {
+    return andThen(below.look({ key: undefined, tags: stored.tags, limits: question.limits }), (reading) => {
       const { fence, verdicts } = reading;
       if (!fence.shared) return reading;
       if (fence.latest <= stored.stamp && stored.stamp <= fence.clock && !isOvertaken(held)) {
@@ -98,13 +110,13 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
         return { fence, record, stored, usable: true, verdicts };
       }
       shelf.drop(key, record.names, held);
-      return soon(lookBelow({ ...question, limits: [] }), (full) => ({ ...full, verdicts }));
+      return andThen(lookBelow({ ...question, limits: [] }), (full) => ({ ...full, verdicts }));
     });
   }
 
   function lookBelow(question: Question): Soon<Reading<V>> {
     const sentAt = monotonic();
-    return soon(below.look(question), (reading) => hold(question.key, reading, sentAt));
+    return andThen(below.look(question), (reading) => hold(question.key, reading, sentAt));
   }
 
   function hold(key: Key | undefined, reading: Reading<V>, sentAt: number): Reading<V> {
@@ -127,7 +139,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     look,
     lead(key, ...question) {
       const sentAt = monotonic();
-      return soon(below.lead(key, ...question), (lead) => {
+      return andThen(below.lead(key, ...question), (lead) => {
         hold(key, lead.reading, sentAt);
         return lead;
       });
@@ -146,8 +158,4 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       return below.close();
     },
   };
-}
-
-function soon<T, U>(value: Soon<T>, then: (value: T) => Soon<U>): Soon<U> {
-  return value instanceof Promise ? value.then(then) : then(value);
 }

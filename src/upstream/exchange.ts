@@ -4,6 +4,7 @@
 
 import type { Duplex } from "node:stream";
 import type { Fields, Flow, Request, Response, Sink, Source } from "../http/message.ts";
+import { notePassed } from "../runtime.ts";
 import { UpstreamFailure } from "./failure.ts";
 
 const HELD_BYTES = 65_536;
@@ -108,6 +109,7 @@ export class Exchange implements Source, Flow {
   }
 
   onResponseData(controller: Controller, piece: Uint8Array): void {
+    notePassed(piece.length);
     if (this.#sink === undefined || this.#stopped) {
       this.#held.push(piece);
       this.#heldBytes += piece.length;

@@ -24,8 +24,8 @@ export interface OriginConfig {
 export interface Upstream {
   /** Resolves when the head of the response is there; rejects with UpstreamFailure only. */
   forward(request: ForwardRequest): Promise<Response>;
-  /** Lets the requests under way finish, then closes every connection. */
-  close(): Promise<void>;
+  /** Lets the requests under way finish for `graceMs`, then breaks them off; resolves when every connection is closed. */
+  close(graceMs: number): Promise<void>;
 }
 
 // Larger heads exist (many Set-Cookie lines) than the library allows by default.
@@ -74,8 +74,10 @@ class Pools implements Upstream, Sender {
     });
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#pools.map((pool) => pool.close()));
+  async close(graceMs: number): Promise<void> {
+    const timer = setTimeout(() => this.#pools.forEach((pool) => void pool.destroy()), graceMs);
+    await Promise.allSettled(this.#pools.map((pool) => pool.close()));
+    clearTimeout(timer);
     clearInterval(this.#timer);
   }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
-import { isPartial, mayCollapse, type Reuse, reuse } from "../../src/cache/reuse.ts";
+import { isPartial, isShareable, type Reuse, reuse } from "../../src/cache/reuse.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
 import { aPolicy, aRequest, aStored, NOW } from "./example.ts";
@@ -241,9 +241,9 @@ describe("reuse, against §4 in a dozen lines", () => {
   });
 });
 
-describe("mayCollapse", () => {
+describe("isShareable", () => {
   const may = (fields: Fields = [], more: Partial<Request> = {}, policy = aPolicy()) =>
-    mayCollapse(aRequest("/", fields, more), policy);
+    isShareable(aRequest("/", fields, more), policy);
 
   it("is true of a plain GET for the whole, also of one that has the origin asked", () => {
     expect(may()).toBe(true);

@@ -42,7 +42,7 @@ export async function startRelay(origin: string, { timeout, ...options }: RelayO
     listener,
     close: async () => {
       await listener.drain(0);
-      await upstream.close();
+      await upstream.close(0);
     },
   };
 }

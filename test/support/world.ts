@@ -71,7 +71,7 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
     },
     failure: (error) => {
       if (!(error instanceof UpstreamFailure)) throw error;
-      return { response: failureResponse(error), mayHaveHappened: !error.isUnsent };
+      return { response: failureResponse(error), isUnsent: error.isUnsent };
     },
     newId: () => "id",
     now,

@@ -35,7 +35,7 @@ export function upstreamTo(url: string | string[], { timeout, ...options }: Opti
     timeout: { connect: 1000, headers: 5000, body: 5000, ...timeout },
     ...options,
   });
-  closing.push(() => upstream.close());
+  closing.push(() => upstream.close(0));
   return upstream;
 }
 
