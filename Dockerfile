@@ -1,5 +1,6 @@
 # Forebay as a container: Node 26, the sources as they are, production dependencies alone, not root.
-#   docker build -t forebay . && docker run -p 8080:8080 -v ./proxy.config.yaml:/app/proxy.config.yaml:ro forebay
+#   docker build -t forebay . && docker run -p 8080:8080 -v ./my.yaml:/app/proxy.config.yaml:ro --stop-timeout 20 forebay
+# In the file `origin` is as the container sees it: 127.0.0.1 is the container itself.
 FROM node:26-slim
 WORKDIR /app
 ENV NODE_ENV=production

@@ -1,7 +1,10 @@
 // Forebay as a process: how it starts, what it says of bad input, how it ends.
 
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { request } from "undici";
 import { afterEach, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
@@ -14,10 +17,35 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-test("a configuration with mistakes is told whole, and nothing starts", async () => {
+test("a configuration that cannot be read is said, and nothing starts", async () => {
   const { code, stderr } = await runForebay(["--config", "/nonexistent/proxy.config.yaml"]);
   expect(code).toBe(2);
   expect(stderr).toMatch(/^\/nonexistent\/proxy\.config\.yaml: cannot be read: /);
+});
+
+test("all mistakes of a configuration are told at once, with their places, and nothing starts", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "forebay-mistakes-"));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "my.yaml");
+  await writeFile(
+    file,
+    [
+      "origin: $" + "{FOREBAY_MISSING}",
+      "rotues: []",
+      "routes:",
+      "  - path: /a",
+      "    cache: { ttl: 5 min, maxBody: 12 }",
+      "  - path: /a",
+      "    rateLimit: { limit: many, window: 1m }",
+    ].join("\n"),
+  );
+  const { code, stdout, stderr } = await runForebay(["--config", file]);
+  expect([code, stdout]).toEqual([2, ""]);
+  const lines = stderr.trim().split("\n");
+  for (const wrong of ["FOREBAY_MISSING", "rotues", "5 min", "maxBody", "/a", "limit"]) {
+    expect(lines.filter((line) => line.includes(wrong)).length, wrong).toBeGreaterThan(0);
+  }
+  for (const line of lines) expect(line).toMatch(/my\.yaml:\d+:\d+ \S+: .+; .+/);
 });
 
 test("no file and no origin is a mistake that says what to do", async () => {
@@ -36,6 +64,16 @@ test("a port that is in use is said, with what to do, and the process ends with 
   expect(code).toBe(1);
   expect(stderr).toContain(taken);
   expect(stderr).not.toMatch(/^\s+at /m);
+});
+
+test("an admin port that is in use ends the process too", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => server.close());
+  const address = server.address();
+  const taken = `127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  const { code, stderr } = await runForebay(["--origin", "http://127.0.0.1:9", "--listen", ":0", "--admin", taken]);
+  expect([code, stderr.includes(taken)]).toEqual([1, true]);
 });
 
 test("check says that a good configuration is good", async () => {
@@ -104,6 +142,49 @@ test("SIGTERM lets a request under way finish, accepts no more, and ends with 0"
   gate.resolve();
   expect(await (await answer).text()).toBe("finished");
   expect(await ended).toBe(0);
+});
+
+test("SIGTERM breaks off what outlasts the drain, and ends with 0 all the same", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const origin = await withOrigin(() => {
+    arrived.resolve();
+    return new Promise<void>(() => {});
+  });
+  const sidecar = await startSidecarProcess(`origin: ${origin.url}\ndrain: 200ms\nroutes: [{ path: "/*", cache: {} }]`);
+  cleanups.push(() => sidecar.stop());
+  sidecar.fetch("/never").catch(() => {});
+  await arrived.promise;
+  expect(await sidecar.stop()).toBe(0);
+});
+
+test("a client that leaves takes its request to the origin with it", async () => {
+  const origin = await withOrigin(() => new Promise<void>(() => {}));
+  const sidecar = await startSidecarProcess(`origin: ${origin.url}\nroutes: [{ path: "/*" }]`);
+  cleanups.push(() => sidecar.stop());
+  const client = new AbortController();
+  fetch(`${sidecar.url}/slow`, { signal: client.signal }).catch(() => {});
+  const { aborted } = await origin.nth(1);
+  client.abort();
+  expect(await aborted).toBe(true);
+});
+
+test("a response that the origin cuts off ends with a broken connection, and its line says so", async () => {
+  const origin = await withOrigin((_request, response) => {
+    response.writeHead(200, { "content-length": 100, "cache-control": "max-age=60" });
+    response.write("a", () => response.destroy());
+  });
+  const sidecar = await withSidecar(origin);
+  await expect(sidecar.fetch("/cut")).rejects.toThrow();
+  expect(await sidecar.line(({ msg }) => msg === "request")).toMatchObject({ status: 200, complete: false });
+});
+
+test("an origin that cannot be reached is a 502 problem, and the log says why", async () => {
+  const origin = await withOrigin(() => {});
+  await origin.close();
+  const sidecar = await withSidecar(origin);
+  const answer = await sidecar.fetch("/a");
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([502, "application/problem+json"]);
+  expect(await sidecar.line(({ msg }) => msg === "origin failed")).toMatchObject({ kind: "refused", level: "warn" });
 });
 
 test("every request has one access line, without query values, Authorization or Cookie", async () => {

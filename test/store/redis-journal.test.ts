@@ -55,6 +55,17 @@ describe("a write under way", () => {
     expect((await look()).usable).toBe(true);
   });
 
+  test("that may go on after it was given up is invalidated for at once, and again when its lease has run out", async () => {
+    const writer = await stores.connected({ journalLease: 300 });
+    await (await writer.begin(["a"])).commit(true);
+    expect((await look()).usable).toBe(false);
+    const { clock } = (await look()).fence;
+    await store.put(key, [], storedOf("fetched before it was applied", { stamp: clock, tags: ["a"] }));
+    expect((await look()).usable).toBe(true);
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
+    expect(await lines()).toEqual([]);
+  });
+
   test("of more tags than are worth naming is one of everything", async () => {
     await (await store.begin(Array.from({ length: 5000 }, (_, i) => `t${i}`))).commit();
     expect((await look()).usable).toBe(false);
