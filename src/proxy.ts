@@ -11,9 +11,9 @@ import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import { type Found, type Trace, timed, type Visit } from "./cache/visit.ts";
-import { without } from "./http/fields.ts";
+import { has, without } from "./http/fields.ts";
 import { believed, isLoop, requestIdOf, towardsClient, towardsOrigin } from "./http/forwarding.ts";
-import { type Request, type Response, withFields } from "./http/message.ts";
+import { type Fields, type Request, type Response, withFields } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import type { Clients } from "./limit/client.ts";
 import { type Asked, type LimitedRoute, type Limiter, type LimitOutcome, tooMany } from "./limit/limiter.ts";
@@ -216,8 +216,9 @@ function createOrigin({ upstream, clients, elapsed }: ProxyParts): Origin {
     const began = elapsed();
     try {
       const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
-      const fields = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
-      return { ...response, fields: trace.limit === "none" ? fields : without(fields, LIMIT_FIELDS) };
+      const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
+      const fields = trace.limit === "none" ? received : without(received, LIMIT_FIELDS);
+      return { ...response, fields, endsAtClose: !isFramed(response.fields) };
     } finally {
       trace.msOrigin += elapsed() - began;
     }
@@ -254,6 +255,10 @@ class Passage implements About {
 
 function answer({ status, fields, content, tunnel }: Response, about: About): Answer {
   return tunnel === undefined ? { status, fields, content, about } : { status, fields, content, tunnel, about };
+}
+
+function isFramed(fields: Fields): boolean {
+  return has(fields, "content-length") || has(fields, "transfer-encoding");
 }
 
 function rawPath(target: string): string {

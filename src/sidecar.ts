@@ -43,10 +43,13 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
   const upstream = createUpstream(config.origin);
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
+  const counts = createLimits({ now, max: LOCAL_QUOTAS });
+  // Memory never falls silent: nothing need be noted for that.
+  const local = config.store.redis === undefined ? { charge: counts.charge } : counts;
   const proxy = createProxy({
     match: createRouter(config.routes),
     clients,
-    limiter: createLimiter({ global: config.rateLimit, clients, local: createLimits({ now, max: LOCAL_QUOTAS }), now }),
+    limiter: createLimiter({ global: config.rateLimit, clients, local, now }),
     tagger: createTagger(config.routes),
     store,
     upstream: { forward: withFailureLog(upstream, log) },

@@ -9,6 +9,7 @@ import { createWorld, got, respond } from "./support/world.ts";
 
 const ANY = 'routes: [{ path: "/*", cache: {} }]';
 const FRESH = ["Cache-Control", "max-age=60"];
+const CHUNKED = [...FRESH, "Transfer-Encoding", "chunked"];
 
 /** Content that the test feeds. */
 function scripted(): { source: Source; sink: Promise<Sink>; cancelled: boolean } {
@@ -281,7 +282,7 @@ test("a flight outlives the client that began it", async () => {
 test("content that broke off is not stored, reaches its client as broken, and a follower asks again", async () => {
   const world = createWorld(ANY);
   const content = scripted();
-  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  world.origin = () => ({ status: 200, fields: CHUNKED, content: content.source });
   const leader = world.answer("/a");
   await settled();
   const follower = world.request("/a");
@@ -295,10 +296,36 @@ test("content that broke off is not stored, reaches its client as broken, and a 
   expect((await follower).text).toBe("whole");
 });
 
+test("content that ends where the connection does is not stored: a break would look the same", async () => {
+  const world = createWorld(ANY);
+  const content = scripted();
+  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  const reading = got(await world.answer("/a"));
+  const sink = await content.sink;
+  sink.write(Buffer.from("all, or half"));
+  sink.end([]);
+  expect(await reading).toMatchObject({
+    text: "all, or half",
+    cacheStatus: "forebay; fwd=uri-miss; fwd-status=200; detail=incomplete",
+  });
+});
+
+test("a response overtaken within the second of its Last-Modified is fetched anew, not validated by it", async () => {
+  const world = createWorld(ANY);
+  const date = "Thu, 01 Jan 2026 00:00:00 GMT";
+  world.origin = () => respond("v1", { fields: [...FRESH, "Last-Modified", date, "Date", date] });
+  await world.request("/a");
+  world.origin = () => respond("ok");
+  await world.request("/a", { method: "POST" });
+  world.origin = ({ fields }) =>
+    fields.includes("If-Modified-Since") ? respond("", { status: 304 }) : respond("v2", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("v2");
+});
+
 test("an oversize body streams to its client and is not stored", async () => {
   const world = createWorld('routes: [{ path: "/*", cache: { maxBody: 10b } }]');
   const content = scripted();
-  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  world.origin = () => ({ status: 200, fields: CHUNKED, content: content.source });
   const reading = got(await world.answer("/a"));
   const sink = await content.sink;
   sink.write(Buffer.from("0123456789"));
@@ -450,7 +477,7 @@ test("a response is validated behind its readers' backs once, until all of the n
   await world.request("/a");
   world.now += 65_000;
   const content = scripted();
-  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  world.origin = () => ({ status: 200, fields: CHUNKED, content: content.source });
   await world.request("/a");
   const sink = await content.sink;
   for (let i = 0; i < 5; i++) expect((await world.request("/a")).text).toBe("v1");
@@ -499,7 +526,7 @@ test("a write that got no answer invalidates at once, and again when it must hav
 test("a fill finishes when its client leaves, on a route that does not collapse too", async () => {
   const world = createWorld('routes: [{ path: "/*", cache: { collapse: false } }]');
   const content = scripted();
-  world.origin = () => ({ status: 200, fields: FRESH, content: content.source });
+  world.origin = () => ({ status: 200, fields: CHUNKED, content: content.source });
   const client = new AbortController();
   const answer = await world.answer("/a", { signal: client.signal });
   expect(answer.status).toBe(200);

@@ -187,13 +187,14 @@ interface Filling {
 function judged(
   visit: Visit,
   { reading, decision }: Found,
-  arrived: Pick<StoringAsk, "response" | "requestTime" | "responseTime"> & { isFollowed: boolean },
+  arrived: Pick<StoringAsk, "requestTime" | "responseTime"> & { response: Response; isFollowed: boolean },
 ): Judgement {
   const { request, policy } = visit;
   const verdict = storing({ request, policy, ...arrived });
   if (verdict.kind === "not-storable") return verdict;
   const refused = (reason: Refusal): Judgement => ({ kind: "not-storable", reason });
   if (!reading.fence.shared && !arrived.isFollowed) return refused("store-away");
+  if (arrived.response.endsAtClose) return refused("incomplete");
   // A condition of the client's went along: what came may be true for it alone.
   if (decision.kind === "forward" && decision.reason === "bypass") return refused("request");
   if (field(arrived.response.fields, "content-type")?.startsWith("text/event-stream")) return refused("event-stream");
@@ -204,8 +205,8 @@ function judged(
 }
 
 /** Towards the origin a fetch that is to be stored asks for the whole, whatever conditions the client has. */
-function fieldsFor({ request }: Visit, { decision }: Found): Fields {
-  if (decision.kind === "validate") return conditionalFields(request, decision.stored);
+function fieldsFor({ request }: Visit, { decision, reading }: Found): Fields {
+  if (decision.kind === "validate") return conditionalFields(request, decision.stored, reading.usable);
   const isFill =
     request.method === "GET" && !isPartial(request) && decision.kind === "forward" && decision.reason !== "bypass";
   return isFill ? conditionalFields(request) : request.fields;

@@ -3,7 +3,7 @@
 // be a stale answer: so paths that any origin might take for one another share their tags, though never a key.
 
 import type { Request } from "../http/message.ts";
-import { pathOf, unescapeUnreserved } from "./key.ts";
+import { pathOf } from "./key.ts";
 
 /** Every method but these may change something (RFC 9110 §9.2.1): unknown ones are unsafe. */
 export function isUnsafe(method: string): boolean {
@@ -41,9 +41,9 @@ export function createTagger(routes: readonly TaggedRoute[]): Tagger {
   );
   return {
     carried(routeId, request, params) {
-      const { authority } = request;
+      const authority = foldedHost(request.authority);
       const path = foldedPath(request.target);
-      const tags = [`path:${authority}${path}`];
+      const tags = [tagOfPath(authority, path)];
       const route = prepared.get(routeId);
       if (route !== undefined) {
         tags.push(route.tag);
@@ -56,9 +56,9 @@ export function createTagger(routes: readonly TaggedRoute[]): Tagger {
       return tags;
     },
     invalidated(routeId, request, params) {
-      const { authority } = request;
+      const authority = foldedHost(request.authority);
       const path = foldedPath(request.target);
-      const tags = [`path:${authority}${path}`];
+      const tags = [tagOfPath(authority, path)];
       const route = prepared.get(routeId);
       if (route === undefined) return tags;
       const own = route.captured(path) ?? params;
@@ -71,7 +71,21 @@ export function createTagger(routes: readonly TaggedRoute[]): Tagger {
 
 /** The tag of everything stored for one path of one authority, in all queries and variants and under all its spellings. */
 export function pathTag(authority: string, target: string): string {
-  return `path:${authority}${foldedPath(target)}`;
+  return tagOfPath(foldedHost(authority), foldedPath(target));
+}
+
+/** Both folded. An escaped slash counts as one here, though not in patterns, where a parameter's value may hold it. */
+function tagOfPath(authority: string, path: string): string {
+  const plain = ESCAPED_SLASH.test(path) ? resolved(path.replace(ESCAPED_SLASHES, "/")) : path;
+  return `path:${authority}${plain}`;
+}
+
+const ESCAPED_SLASH = /%2f|%5c|\\/;
+const ESCAPED_SLASHES = /%2f|%5c|\\/g;
+
+/** Without the dot that ends an absolute name. */
+function foldedHost(authority: string): string {
+  return authority.includes(".:") || authority.endsWith(".") ? authority.replace(/\.(?=:|$)/, "") : authority;
 }
 
 export function routeTag(routeId: string): string {
@@ -82,15 +96,29 @@ export function routeTag(routeId: string): string {
 const NOT_IN_PATHS = /[^\x21-\x7e]+/g;
 
 /**
- * The path of a target with all folded that some origin folds: besides key.ts's one form of escapes the case (Express), a
+ * The path of a target with all folded that some origin folds: escapes but those of slashes (all), the case (Express), a
  * trailing slash (Express, Rails), repeated slashes and dot segments (nginx).
  */
 function foldedPath(target: string): string {
-  const path = pathOf(target).toLowerCase();
+  const path = unescaped(pathOf(target)).toLowerCase();
   if (NEEDS_RESOLVING.test(path)) return resolved(path);
   return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
+/** All escapes undone that are UTF-8, but those of slashes; the others in capitals. */
+function unescaped(text: string): string {
+  if (!text.includes("%")) return text;
+  return text.replace(ESCAPES, (run) => {
+    try {
+      return SLASH.test(run) ? run.toUpperCase() : decodeURIComponent(run);
+    } catch {
+      return run.toUpperCase();
+    }
+  });
+}
+
+const SLASH = /^%(?:2f|5c)$/i;
+const ESCAPES = /%2f|%5c|(?:%(?!2f|5c)[\da-f]{2})+/gi;
 const NEEDS_RESOLVING = /\/(?:\/|\.|%2e)/;
 
 function resolved(path: string): string {
@@ -154,7 +182,7 @@ function distinct(patterns: readonly Pattern[]): readonly Pattern[] {
 
 /** `names`: the parameters that are filled in; undefined: all. */
 function toPattern(path: string, names: ReadonlySet<string> | undefined): Pattern {
-  const parts = pathOf(path.replace(NOT_IN_PATHS, encodeURIComponent)).split("/");
+  const parts = unescaped(pathOf(path.replace(NOT_IN_PATHS, encodeURIComponent))).split("/");
   if (parts.length > 2 && parts.at(-1) === "") parts.pop();
   const segments = parts.map((part, i) => toSegment(part, { isLast: i === parts.length - 1, names }));
   const prefix = prefixOf(segments);
@@ -215,10 +243,10 @@ function patternTag(authority: string, pattern: Pattern, values: readonly string
 
 /** What a write invalidates by one pattern: the one path it names, or whatever matches it. */
 function writtenTag(authority: string, pattern: Pattern, params: Params): string {
-  const value = (name: string) => unescapeUnreserved(params[name] ?? "").toLowerCase();
+  const value = (name: string) => unescaped(params[name] ?? "").toLowerCase();
   if (!pattern.isLiteral) return patternTag(authority, pattern, pattern.filled.map(value));
   const parts = pattern.segments.map((segment) => (segment.kind === "filled" ? value(segment.name) : textOf(segment)));
-  return pathTag(authority, parts.join("/"));
+  return tagOfPath(authority, foldedPath(parts.join("/")));
 }
 
 /** `product:{id}` with the raw value, its escapes in the one form of all paths. */
@@ -229,7 +257,7 @@ function toTemplate(text: string): Template {
     let tag = "";
     let isName = false;
     for (const part of parts) {
-      tag += isName ? unescapeUnreserved(params[part] ?? "") : part;
+      tag += isName ? unescaped(params[part] ?? "") : part;
       isName = !isName;
     }
     return tag;

@@ -2,7 +2,7 @@
 // by its length, an absent one is told from an empty one, and how the key is formed is part of it. Two requests share a
 // key only if they are equal in all that was keyed. What selects among the responses of one key is `variantKey` (§4.1).
 
-import { field, lines } from "../http/fields.ts";
+import { field, lines, withoutBlanks } from "../http/fields.ts";
 import type { Fields, Request } from "../http/message.ts";
 import type { CachePolicy } from "./policy.ts";
 import { normalised } from "./vary.ts";
@@ -144,10 +144,10 @@ function decoded(name: string): string {
 
 /** Every value of each cookie, in the order sent: which of several an origin reads is not ours to guess. */
 function cookiesPart(names: readonly string[], fields: Fields): string {
-  const pairs = lines(fields, "cookie").flatMap((line) => line.split(";").map((pair) => pair.trim()));
+  const pairs = lines(fields, "cookie").flatMap((line) => line.split(";").map(withoutBlanks));
   let key = "";
   for (const name of names) {
-    const values = pairs.filter((pair) => nameOf(pair).trim() === name);
+    const values = pairs.filter((pair) => nameOf(pair) === name);
     key += `${values.length};`;
     for (const value of values) key += part(value.slice(nameOf(value).length));
   }

@@ -12,13 +12,26 @@ import { storedHead } from "./storing.ts";
 
 /**
  * The fields of the request that fills the cache: without the client's own conditions and ranges, which are answered from
- * what comes; with ours (§4.3.1) where `stored` has validators.
+ * what comes; with ours (§4.3.1) where `stored` has validators. `usable` false: it is known to have been overtaken by a write, so
+ * that only a validator will do that tells the two apart.
  */
-export function conditionalFields(request: Request, stored?: StoredResponse): Fields {
+export function conditionalFields(request: Request, stored?: StoredResponse, usable = true): Fields {
   const fields = without(request.fields, CONDITIONS);
   if (stored?.etag !== undefined) fields.push("If-None-Match", stored.etag);
-  if (stored?.lastModified !== undefined) fields.push("If-Modified-Since", stored.lastModified);
+  if (stored?.lastModified !== undefined && (usable || isTellingTime(stored))) {
+    fields.push("If-Modified-Since", stored.lastModified);
+  }
   return fields;
+}
+
+/**
+ * Whether Last-Modified tells this response from one made after it (RFC 9110 §8.8.2.2): not where it was made in the second in
+ * which it changed, since a write within that second gives the next one the same time.
+ */
+function isTellingTime({ lastModified, fields, responseTime }: StoredResponse): boolean {
+  const changed = lastModified === undefined ? undefined : parseHttpDate(lastModified);
+  const made = parseHttpDate(field(fields, "date") ?? "") ?? responseTime;
+  return changed !== undefined && changed + 1000 <= made;
 }
 
 export interface FreshenTimes {

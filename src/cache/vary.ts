@@ -2,7 +2,7 @@
 // matter? Only rewritings that keep the field's meaning; a class of Accept-Encoding stands for the known codings alone,
 // so storing.ts refuses responses in other ones.
 
-import { field, members } from "../http/fields.ts";
+import { field, members, withoutBlanks } from "../http/fields.ts";
 import type { Fields } from "../http/message.ts";
 
 /** The content codings told apart. Any other counts as not acceptable. */
@@ -23,7 +23,7 @@ export function normalised(name: string, fields: Fields): string | undefined {
   if (value === undefined) return undefined;
   if (name === "accept-encoding") return codingClass(value);
   if (name === "accept-language") return languages(value);
-  return value.trim();
+  return withoutBlanks(value);
 }
 
 const NONE: readonly string[] = [];

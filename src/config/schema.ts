@@ -143,13 +143,13 @@ const cache = mapping({
       off,
       mapping({
         wait: milliseconds().prefault("5s").describe("How long a request waits for the fetch of another."),
-        lease: milliseconds({ from: "1ms", example: "10s" })
-          .prefault("10s")
+        lease: milliseconds({ from: "1ms", example: "3s" })
+          .prefault("3s")
           .describe("How long a sidecar that died in its fetch delays the others, at most."),
       }),
     ],
     "a mapping or false",
-    "{ wait: 5s, lease: 10s }",
+    "{ wait: 5s, lease: 3s }",
   )
     .prefault({})
     .describe("Many requests for one response, one fetch; `false`: each for itself."),

@@ -65,6 +65,11 @@ export function members(value: string, separator: "," | ";" = ","): string[] {
   return found;
 }
 
+/** `text` without the blanks around it, which are SP and HTAB and nothing else (§5.6.3): `trim` takes more away than origins do. */
+export function withoutBlanks(text: string): string {
+  return trimmed(text, 0, text.length);
+}
+
 /** Whether a field name as sent is `name` (lower-case). ASCII only, as field names are. */
 export function isNamed(sent: string, name: string): boolean {
   if (sent.length !== name.length) return false;

@@ -177,11 +177,14 @@ function isEndToEnd(name: string): boolean {
  * for one of ours or for the message's framing, because it reads "_" and "-" alike.
  */
 function isForged(name: string, trusted: boolean): boolean {
-  if (!trusted && (isForwardedFamily(name) || isNamed(name, "forwarded") || isNamed(name, "x-real-ip"))) return true;
+  if (!trusted && (isForwardedFamily(name) || includes(ONLY_OF_PROXIES, name))) return true;
   if (!name.includes("_")) return false;
   const read = name.replaceAll("_", "-");
   return includes(NOT_PASSED_ON, read) || isForwardedFamily(read) || isNamed(read, "x-real-ip");
 }
+
+/** Besides X-Forwarded-*. By the last three a proxy tells some origins which host and path to answer for: never keyed. */
+const ONLY_OF_PROXIES = byLength(["forwarded", "x-real-ip", "x-host", "x-original-url", "x-rewrite-url"]);
 
 const FAMILY = "x-forwarded-";
 

@@ -30,6 +30,8 @@ export interface Response {
   readonly fields: Fields;
   /** undefined: no content (HEAD, 204, 304). Bytes are whole; a Source arrives in pieces. */
   readonly content: Uint8Array | Source | undefined;
+  /** True: its content ends where the connection does (RFC 9112 §6.3), so that its end cannot be told from a break. */
+  readonly endsAtClose?: boolean;
   /** Only with status 101: the connection to the origin, to be joined with the client's. */
   readonly tunnel?: Duplex;
 }

@@ -2,11 +2,11 @@
 // its verdicts, or from their absence, and the fields of draft-ietf-httpapi-ratelimit-headers-11 beside the older
 // X-RateLimit-*. Counting is the store's (store/limits.ts, scripts/*.lua); who is asking is client.ts's.
 
-import { LRUCache } from "lru-cache";
 import type { Fields, Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import type { LimitQuestion, Verdict } from "../store/store.ts";
 import type { Clients } from "./client.ts";
+import { createRefusals } from "./refusals.ts";
 
 /** A limit as proxy.config.yaml states it (rateLimit, routes[].rateLimit). */
 export interface RateLimit {
@@ -60,7 +60,11 @@ interface LimiterOptions {
   readonly global?: RateLimit | undefined;
   readonly clients: Pick<Clients, "bucket">;
   /** Counts in this process while the store does not answer: createLimits of store/limits.ts. */
-  readonly local: { charge(question: LimitQuestion): Verdict };
+  readonly local: {
+    charge(question: LimitQuestion): Verdict;
+    /** Told how many the store has admitted, so that a client whose store falls silent does not begin anew. */
+    readonly note?: (question: LimitQuestion, admitted: number) => void;
+  };
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -80,13 +84,6 @@ interface PlannedLimit {
   readonly keyPrefix: string;
 }
 
-interface Refusal {
-  /** Epoch ms. A clock that was set back ends the refusal. */
-  readonly since: number;
-  readonly until: number;
-}
-
-const MAX_REFUSALS = 65_536;
 const NO_LIMITS: Plan = { limits: [], policy: "" };
 const NOTHING_ASKED: Asked = { questions: [], refused: false, plan: NO_LIMITS, at: 0, remembered: [] };
 const NOT_LIMITED: Judged = { allowed: true, outcome: "none", fields: [], retryAfterSeconds: 0 };
@@ -121,45 +118,23 @@ export function createLimiter({ global, clients, local, now }: LimiterOptions): 
       if (asked.refused) return judged(plan, asked.remembered, "refused-from-memory");
       if (verdicts === undefined) return judgedAlone(asked, local);
       const isAllowed = verdicts.every((verdict) => verdict.allowed);
+      if (local.note !== undefined) noteAll(asked, verdicts, local.note);
       if (!isAllowed) refusals.remember(asked, verdicts);
       return judged(plan, verdicts, isAllowed ? "allowed" : "refused");
     },
   };
 }
 
-interface Refusals {
-  /** What is known without the store, undefined where nothing is: for each question its refusal or undefined. */
-  recall(questions: readonly LimitQuestion[], at: number): (Verdict | undefined)[] | undefined;
-  remember(asked: Asked, verdicts: readonly Verdict[]): void;
-}
-
-function createRefusals(): Refusals {
-  const known = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
-
-  function recalled({ key }: LimitQuestion, at: number): Verdict | undefined {
-    const refusal = known.get(key);
-    if (refusal === undefined) return undefined;
-    if (at < refusal.until && at >= refusal.since) return { allowed: false, remaining: 0, resetMs: refusal.until - at };
-    known.delete(key);
-    return undefined;
+function noteAll(
+  { questions }: Asked,
+  verdicts: readonly Verdict[],
+  note: (question: LimitQuestion, admitted: number) => void,
+): void {
+  for (let i = 0; i < questions.length; i++) {
+    const question = questions[i];
+    const verdict = verdicts[i];
+    if (question !== undefined && verdict !== undefined) note(question, question.limit - verdict.remaining);
   }
-
-  return {
-    recall(questions, at) {
-      if (known.size === 0) return undefined;
-      const verdicts = questions.map((question) => recalled(question, at));
-      return verdicts.some((verdict) => verdict !== undefined) ? verdicts : undefined;
-    },
-    // From when it was asked, not from when the answer came: the memory ends no later than the store's refusal. And for
-    // a window at the most: what a damaged quota says is asked about again.
-    remember({ questions, at }, verdicts) {
-      for (const [i, { key, windowMs }] of questions.entries()) {
-        const verdict = verdicts[i];
-        if (verdict?.allowed !== false) continue;
-        known.set(key, { since: at, until: at + Math.min(verdict.resetMs, windowMs) });
-      }
-    },
-  };
 }
 
 /** The response to a request that `judge` did not allow: 429, or 503 where the store is away and the limit says `deny`. */

@@ -12,9 +12,11 @@ interface Message {
 // HTTP itself (RFC 9113 §3.1), and TLS (RFC 2817).
 const NEVER_TUNNELLED = /^(?:h2c|http\/.*|tls\/.*)$/;
 
-/** Whether to let go of the connection for another protocol. Not in HTTP/1.0, and not where content would come first. */
+/** Whether to let go of the connection for another protocol. Only by GET, as WebSocket asks for it: an unsafe request that
+ * asks too is a write first of all. Not in HTTP/1.0, and not where content would come first. */
 export function isForTunnel(message: Message): boolean {
-  const { headers, httpVersionMinor } = message;
+  const { method, headers, httpVersionMinor } = message;
+  if (method !== "GET") return false;
   if (httpVersionMinor === 0 || headers["transfer-encoding"] !== undefined) return false;
   return (headers["content-length"] ?? "0") === "0" && protocolOf(message) !== "";
 }

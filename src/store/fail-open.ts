@@ -27,7 +27,12 @@ const MISS: Reading<never> = Object.freeze({
 });
 /** No lease, and `reading.fence.shared` tells why: not that somebody else leads. */
 const NO_LEAD: Lead<never> = Object.freeze({ lease: undefined, retryMs: 0, reading: MISS });
-const DEAF: Watch = Object.freeze({ landed: async () => undefined, close() {} });
+/** Hears nothing. Whoever waits with it looks again now and then, but not again and again. */
+const DEAF_MS = 50;
+const DEAF: Watch = {
+  landed: (waitMs) => new Promise((resolve) => setTimeout(() => resolve(undefined), Math.min(waitMs, DEAF_MS))),
+  close() {},
+};
 
 interface Miss<T> {
   /** What is answered instead; without a failure where nothing was asked. */

@@ -13,6 +13,8 @@ interface Quota {
 }
 
 export interface Limits {
+  /** Takes over what is known from elsewhere: at least so many have been admitted in the window there is now. */
+  note(question: LimitQuestion, admitted: number): void;
   /** Takes one of the quota, or none where none is left. */
   charge(question: LimitQuestion): Verdict;
 }
@@ -20,14 +22,26 @@ export interface Limits {
 /** Quotas of at most `max` keys; the one longest unasked is forgotten first. `now` gives epoch ms, whole ones. */
 export function createLimits({ now, max }: { now: () => number; max: number }): Limits {
   const quotas = new LRUCache<string, Quota>({ max });
+  function quotaOf({ key }: LimitQuestion): Quota {
+    let quota = quotas.get(key);
+    if (quota === undefined) {
+      quota = { windowStart: Number.NEGATIVE_INFINITY, current: 0, previous: 0 };
+      quotas.set(key, quota);
+    }
+    return quota;
+  }
+
   return {
     charge(question) {
-      let quota = quotas.get(question.key);
-      if (quota === undefined) {
-        quota = { windowStart: Number.NEGATIVE_INFINITY, current: 0, previous: 0 };
-        quotas.set(question.key, quota);
-      }
+      const quota = quotaOf(question);
       return question.algorithm === "fixed-window" ? fixed(quota, question, now()) : sliding(quota, question, now());
+    },
+    note(question, admitted) {
+      const quota = quotaOf(question);
+      const at = now();
+      if (question.algorithm === "sliding-window") roll(quota, at - (at % question.windowMs), question.windowMs);
+      else if (at >= quota.windowStart + question.windowMs) Object.assign(quota, { windowStart: at, current: 0 });
+      quota.current = Math.max(quota.current, admitted);
     },
   };
 }
@@ -45,11 +59,7 @@ function fixed(quota: Quota, { limit, windowMs }: LimitQuestion, now: number): V
 // Everything is multiplied by windowMs, so that whole numbers stay whole: a division could admit one more or one less.
 function sliding(quota: Quota, { limit, windowMs }: LimitQuestion, now: number): Verdict {
   const windowStart = now - (now % windowMs);
-  if (windowStart > quota.windowStart) {
-    quota.previous = windowStart === quota.windowStart + windowMs ? quota.current : 0;
-    quota.current = 0;
-  }
-  quota.windowStart = windowStart;
+  roll(quota, windowStart, windowMs);
   const left = windowStart + windowMs - now;
   const free = (limit - quota.current) * windowMs - quota.previous * left;
   const allowed = free >= windowMs;
@@ -59,6 +69,14 @@ function sliding(quota: Quota, { limit, windowMs }: LimitQuestion, now: number):
     remaining: Math.max(0, Math.floor(free / windowMs) - (allowed ? 1 : 0)),
     resetMs: allowed ? left : untilAdmitted(quota, { limit, windowMs, left }),
   };
+}
+
+function roll(quota: Quota, windowStart: number, windowMs: number): void {
+  if (windowStart > quota.windowStart) {
+    quota.previous = windowStart === quota.windowStart + windowMs ? quota.current : 0;
+    quota.current = 0;
+  }
+  quota.windowStart = windowStart;
 }
 
 // Solves the estimate for time: in this window while only the one before is in the way, else in the next.

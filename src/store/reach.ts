@@ -66,6 +66,7 @@ class Reaching implements Reach {
   #timer: NodeJS.Timeout | undefined;
   #reason = SILENT;
   #isRaising = false;
+  #isNew = true;
   /** Counts outages and ways back, so that what was begun before one is known as such. */
   #attempt = 0;
   /** Who is spoken to: a number of the Redis process, or one of our own making where it does not tell. */
@@ -97,7 +98,8 @@ class Reaching implements Reach {
   // for writeDeadline is thus known to all, and a write need not wait for what everybody knows.
   patience(): number {
     const { writeDeadline } = this.#options;
-    if (this.mayWrite()) return writeDeadline;
+    // One that has never been connected may be the only one that is not: the others have noticed nothing.
+    if (this.mayWrite() || this.#isNew) return writeDeadline;
     return Math.max(0, Math.min(writeDeadline, this.#outSince + writeDeadline - performance.now()));
   }
 
@@ -160,6 +162,7 @@ class Reaching implements Reach {
       this.#process = this.#identify();
       await this.#vouch();
       if (attempt !== this.#attempt) return;
+      this.#isNew = false;
       this.#enter("replaying", "Redis answers: telling it what it missed");
       await this.#options.replay();
       if (attempt === this.#attempt) this.#settle();

@@ -3,6 +3,7 @@
 // connection. At most HELD_BYTES and one piece more are held for a sink that has not started.
 
 import type { Duplex } from "node:stream";
+import { field } from "../http/fields.ts";
 import type { Fields, Flow, Request, Response, Sink, Source } from "../http/message.ts";
 import { notePassed } from "../runtime.ts";
 import { UpstreamFailure } from "./failure.ts";
@@ -101,8 +102,14 @@ export class Exchange implements Source, Flow {
     // An interim response is not passed on; a 101 that nobody asked for, or without Upgrade, is no response at all.
     if (status === 101) controller.abort(new UpstreamFailure("malformed"));
     if (status < 200) return;
+    const fields = flat(controller.rawHeaders);
+    if (!isChunkedAtMost(fields)) {
+      // A coding that was not asked for, and that nobody here undoes.
+      controller.abort(new UpstreamFailure("malformed"));
+      return;
+    }
     this.#status = status;
-    this.#fields = flat(controller.rawHeaders);
+    this.#fields = fields;
     // A small response arrives whole in one turn of the event loop. Waiting for the end of this turn, and no longer,
     // lets it be handed on as bytes.
     queueMicrotask(() => this.#deliver());
@@ -232,4 +239,9 @@ function flat(raw: unknown): Fields {
 
 function text(octets: unknown): string {
   return Buffer.isBuffer(octets) ? octets.toString("latin1") : String(octets);
+}
+
+function isChunkedAtMost(fields: Fields): boolean {
+  const coding = field(fields, "transfer-encoding");
+  return coding === undefined || /^(?:chunked|identity)?$/i.test(coding);
 }

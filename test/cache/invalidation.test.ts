@@ -63,7 +63,9 @@ describe("a write", () => {
       for (const to of ["/of/ab", "/OF/AB/", "/all//ab/c"]) expect(reaches(tagger, spelling, to)).toBe(true);
     }
     expect(reaches(tagger, "/p/ab", "/p/a/b")).toBe(false);
-    expect(reaches(tagger, "/p/a%2fb", "/p/a/b")).toBe(false);
+    expect(reaches(tagger, "/p/a%2fb", "/p/a/b")).toBe(true);
+    expect(reaches(tagger, "/p/a%40b,c", "/p/a@b%2Cc")).toBe(true);
+    expect(reaches(tagger, "/p/a%40b", "/of/a@b")).toBe(true);
     expect(reaches(written("/"), "/", "/..")).toBe(true);
   });
 

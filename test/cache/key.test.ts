@@ -24,6 +24,16 @@ describe("primaryKey", () => {
     expect(new Set(keys).size).toBe(4);
   });
 
+  it("takes for a cookie's name and for a value what origins take for it, no-break spaces included", () => {
+    const policy = keyed({ cookies: ["plan"] });
+    const none = keyOf("/a", [], policy);
+    for (const cookie of ["\xa0plan=gold", "plan =gold", "plan\xa0=gold"]) {
+      expect(keyOf("/a", ["Cookie", cookie], policy)).toBe(none);
+    }
+    expect(keyOf("/a", ["Cookie", "a=b;\tplan=gold"], policy)).toBe(keyOf("/a", ["Cookie", "plan=gold"], policy));
+    expect(variantKey(["x-tenant"], ["X-Tenant", "a\xa0"])).not.toBe(variantKey(["x-tenant"], ["X-Tenant", "a"]));
+  });
+
   it("does not let the authority run into the path, nor the path into the query", () => {
     expect(primaryKey(aRequest("/b", [], { authority: "a" }), aPolicy())).not.toBe(
       primaryKey(aRequest("b", [], { authority: "a/" }), aPolicy()),

@@ -288,7 +288,7 @@ describe("a loaded configuration", () => {
             key: { query: "all", headers: [], cookies: [] },
             tags: [],
             maxBody: 1_048_576,
-            collapse: { wait: 5000, lease: 10_000 },
+            collapse: { wait: 5000, lease: 3_000 },
           } satisfies CachePolicy,
           tags: [],
           rateLimit: undefined,

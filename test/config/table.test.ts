@@ -13,9 +13,7 @@ it("every key has a line with what is written there, its default and its meaning
   expect(rows).toContain(
     "| `rateLimit.limit` | whole number | *required* | Requests allowed to each client per window. |",
   );
-  expect(rows).toContainEqual(
-    expect.stringMatching(/^\| `routes\[\]\.cache\.collapse\.lease` \| duration \| `10s` \|/),
-  );
+  expect(rows).toContainEqual(expect.stringMatching(/^\| `routes\[\]\.cache\.collapse\.lease` \| duration \| `3s` \|/));
   expect(rows).toContainEqual(
     expect.stringMatching(/^\| `routes` \| list \| `\[ \{ path: \/\*, cache: \{\} \} \]` \|/),
   );

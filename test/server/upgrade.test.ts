@@ -158,6 +158,15 @@ test("an upgrade with content, or in HTTP/1.0, is an ordinary request", async ()
   expect(await converse(relay.port, UPGRADE.replace("1.1", "1.0"))).toContain("<>");
 });
 
+test("a write that asks for an upgrade is a write", async () => {
+  const { origin, relay } = await relayTo((_request, response) => void response.end("deleted"));
+  const raw = rawClient(relay.port);
+  raw.send("DELETE /x HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  await raw.until("deleted");
+  raw.socket.destroy();
+  expect(origin.seen.map(({ method, headers }) => [method, headers.upgrade])).toEqual([["DELETE", undefined]]);
+});
+
 test("a malformed upgrade is refused before the handler", async () => {
   const handler: ListenerHandler = () => expect.unreachable();
   const listener = createListener(handler);

@@ -88,7 +88,7 @@ describe("a failure", () => {
     expect(await led).toEqual({ lease: undefined, retryMs: 0, reading: MISS });
   });
 
-  test("of a watch is one that waits for nothing", async () => {
+  test("of a watch is one that hears nothing, and does not wait for long", async () => {
     const { below, store } = make();
     const watched = store.watch(KEY, []);
     below.only("watch").fail(DOWN);

@@ -1,0 +1,54 @@
+// Who is known to be over a limit, and until when? Such a client is refused from memory, without a trip to the store.
+
+import { LRUCache } from "lru-cache";
+import type { LimitQuestion, Verdict } from "../store/store.ts";
+
+interface AskedOnce {
+  readonly questions: readonly LimitQuestion[];
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+interface Refusal {
+  /** Epoch ms. A clock that was set back ends the refusal. */
+  readonly since: number;
+  readonly until: number;
+}
+
+const MAX_REFUSALS = 65_536;
+
+export interface Refusals {
+  /** What is known without the store, undefined where nothing is: for each question its refusal or undefined. */
+  recall(questions: readonly LimitQuestion[], at: number): (Verdict | undefined)[] | undefined;
+  remember(asked: AskedOnce, verdicts: readonly Verdict[]): void;
+}
+
+/** Bounded: what is forgotten is asked of the store again. */
+export function createRefusals(): Refusals {
+  const known = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
+
+  function recalled({ key }: LimitQuestion, at: number): Verdict | undefined {
+    const refusal = known.get(key);
+    if (refusal === undefined) return undefined;
+    if (at < refusal.until && at >= refusal.since) return { allowed: false, remaining: 0, resetMs: refusal.until - at };
+    known.delete(key);
+    return undefined;
+  }
+
+  return {
+    recall(questions, at) {
+      if (known.size === 0) return undefined;
+      const verdicts = questions.map((question) => recalled(question, at));
+      return verdicts.some((verdict) => verdict !== undefined) ? verdicts : undefined;
+    },
+    // From when it was asked, not from when the answer came: the memory ends no later than the store's refusal. And for
+    // a window at the most: what a damaged quota says is asked about again.
+    remember({ questions, at }, verdicts) {
+      for (const [i, { key, windowMs }] of questions.entries()) {
+        const verdict = verdicts[i];
+        if (verdict?.allowed !== false) continue;
+        known.set(key, { since: at, until: at + Math.min(verdict.resetMs, windowMs) });
+      }
+    },
+  };
+}
