@@ -4,7 +4,7 @@
 import { field } from "./http/fields.ts";
 import type { Request } from "./http/message.ts";
 import type { Log } from "./log.ts";
-import type { About, Answer } from "./proxy.ts";
+import type { About, Answer } from "./passage.ts";
 import type { Handler, ListenerOptions } from "./server/server.ts";
 import { andThen, type Soon } from "./store/store.ts";
 

@@ -4,19 +4,19 @@
 //   GET, HEAD on a cached route → look, the limits in the same trip → deliver, validate behind, or fetch
 
 import { type Cache, createCache } from "./cache/cache.ts";
-import type { Origin } from "./cache/fetching.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
 import type { CachePolicy } from "./cache/policy.ts";
 import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
-import { type Found, type Trace, timed, type Visit } from "./cache/visit.ts";
-import { has, without } from "./http/fields.ts";
-import { believed, isLoop, requestIdOf, towardsClient, towardsOrigin } from "./http/forwarding.ts";
-import { type Fields, type Request, type Response, withFields } from "./http/message.ts";
+import { type Found, timed, type Visit } from "./cache/visit.ts";
+import { believed, isLoop } from "./http/forwarding.ts";
+import { type Request, type Response, withFields } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import type { Clients } from "./limit/client.ts";
-import { type Asked, type LimitedRoute, type Limiter, type LimitOutcome, tooMany } from "./limit/limiter.ts";
+import { type Asked, type LimitedRoute, type Limiter, tooMany } from "./limit/limiter.ts";
+import { createOrigin } from "./outbound.ts";
+import { type About, type Answer, Passage } from "./passage.ts";
 import { andThen, type Soon, type Store, type Verdict } from "./store/store.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -26,17 +26,6 @@ export interface ProxyRoute extends LimitedRoute {
   /** Whether an unsafe request is taken while its invalidation cannot be noted where the other sidecars see it. */
   readonly onStoreFailure: "proceed" | "refuse";
 }
-
-/** What the access log says of a request. */
-export interface About extends Trace {
-  /** The id of the route; undefined: none matched. */
-  readonly route: string | undefined;
-  /** What the limiter said. */
-  limit: LimitOutcome;
-}
-
-/** A response, and how it came about. */
-export type Answer = Response & { readonly about: About };
 
 type Params = Readonly<Record<string, string>>;
 
@@ -72,10 +61,6 @@ interface Written {
 
 /** For a client that has left: nobody reads it. */
 const GONE = problem(502, "The client has left.");
-/** The origin's own, where this proxy limits: two answers to one question would contradict each other. */
-const LIMIT_FIELDS: ReadonlySet<string> = new Set([
-  ...["ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
-]);
 
 /** The handler of the public listener. What it returns never rejects. */
 export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answer> {
@@ -207,58 +192,13 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   return proxy;
 }
 
-/** Towards the origin and back: what a gateway strips and adds on the way. */
-function createOrigin({ upstream, clients, elapsed }: ProxyParts): Origin {
-  return async (request, { fields, signal, trace }) => {
-    const { method, authority, target, content, upgrade, peer } = request;
-    const outbound = fields === request.fields ? request : withFields(request, fields);
-    const sent = towardsOrigin(outbound, { requestId: trace.requestId, trusted: clients.trusts(peer) });
-    const began = elapsed();
-    try {
-      const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
-      const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
-      const fields = trace.limit === "none" ? received : without(received, LIMIT_FIELDS);
-      return { ...response, fields, endsAtClose: !isFramed(response.fields) };
-    } finally {
-      trace.msOrigin += elapsed() - began;
-    }
-  };
-}
-
 function asBelieved(received: Request, clients: Clients): Request {
   const fields = believed(received.fields, clients.trusts(received.peer));
   return fields === received.fields ? received : withFields(received, fields);
 }
 
-/** The id is made when somebody first asks for it: a hit that is not logged needs none. */
-class Passage implements About {
-  readonly route: string | undefined;
-  cache = "-";
-  limit: LimitOutcome = "none";
-  msStore = 0;
-  msOrigin = 0;
-  readonly #request: Request;
-  readonly #newId: () => string;
-  #id: string | undefined;
-
-  constructor(request: Request, route: string | undefined, newId: () => string) {
-    this.#request = request;
-    this.route = route;
-    this.#newId = newId;
-  }
-
-  get requestId(): string {
-    this.#id ??= requestIdOf(this.#request, this.#newId);
-    return this.#id;
-  }
-}
-
 function answer({ status, fields, content, tunnel }: Response, about: About): Answer {
   return tunnel === undefined ? { status, fields, content, about } : { status, fields, content, tunnel, about };
-}
-
-function isFramed(fields: Fields): boolean {
-  return has(fields, "content-length") || has(fields, "transfer-encoding");
 }
 
 function rawPath(target: string): string {

@@ -65,7 +65,7 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     log: { error: (context, message) => log.error(message, { ...context }) },
     ...observed.options,
   });
-  giveBackMemory();
+  if (config.store.redis !== undefined) giveBackMemory();
   try {
     const [bound, adminBound] = await Promise.all([
       listener.listen(config.listen),
