@@ -378,7 +378,7 @@ function sharedTests(): void {
     const heard: Notice[] = [];
     other.onInvalidated((notice) => heard.push(notice));
     await invalidate("a", "b");
-    await vi.waitFor(() => expect(heard.map(({ tags }) => tags)).toContainEqual(["a", "b"]));
+    await vi.waitFor(() => expect(heard.map(({ tags }) => tags)).toContainEqual(["a", "b"]), { timeout: 10_000 });
     expect(heard.find(({ tags }) => tags?.includes("a"))?.clock).toBe(await clock());
   });
 

@@ -139,7 +139,7 @@ describe("the deadline", () => {
     expect(led.lease).toBeUndefined();
     const release = vi.fn();
     below.only("lead").answer({ lease: { release }, retryMs: 0, reading: readingOf(1, 1) });
-    await vi.waitFor(() => expect(release).toHaveBeenCalledWith("failed"));
+    await vi.waitFor(() => expect(release).toHaveBeenCalledWith("failed"), { timeout: 10_000 });
   });
 
   test("does not leave behind the watch that comes after it", async () => {
@@ -147,7 +147,7 @@ describe("the deadline", () => {
     await store.watch(KEY, []);
     const close = vi.fn();
     below.only("watch").answer({ landed: async () => undefined, close });
-    await vi.waitFor(() => expect(close).toHaveBeenCalled());
+    await vi.waitFor(() => expect(close).toHaveBeenCalled(), { timeout: 10_000 });
   });
 
   test("of noting a write lets the write go on unnoted", async () => {
@@ -317,7 +317,7 @@ describe("a write", () => {
     begun.discard();
     const write = written();
     below.only("begin").answer(write);
-    await vi.waitFor(() => expect(write.discard).toHaveBeenCalledTimes(1));
+    await vi.waitFor(() => expect(write.discard).toHaveBeenCalledTimes(1), { timeout: 10_000 });
     expect(write.commit).not.toHaveBeenCalled();
   });
 
@@ -326,7 +326,7 @@ describe("a write", () => {
     const begun = store.begin(["a"]);
     below.only("begin").fail(DOWN);
     const committed = (await begun).commit();
-    await vi.waitFor(() => below.only("begin").fail(DOWN));
+    await vi.waitFor(() => below.only("begin").fail(DOWN), { timeout: 10_000 });
     await committed;
     expect(log.warn).toHaveBeenCalledTimes(1);
   });

@@ -37,21 +37,21 @@ describe("a write under way", () => {
     const heard: Notice[] = [];
     store.onInvalidated((notice) => heard.push(notice));
     expect((await look()).usable).toBe(true);
-    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
-    await vi.waitFor(() => expect(heard.map(({ tags }) => tags)).toContainEqual(["a", "b"]));
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
+    await vi.waitFor(() => expect(heard.map(({ tags }) => tags)).toContainEqual(["a", "b"]), { timeout: 10_000 });
     expect(await lines()).toEqual([]);
   });
 
   test("stays noted as long as it takes", async () => {
-    const slow = await stores.connected({ journalLease: 600 });
+    const slow = await stores.connected({ journalLease: 3000 });
     const write = await slow.begin(["a"]);
     const [line = ""] = (await lines()) as string[];
     const score = async () => Number(await stores.redis.command("ZSCORE", JOURNAL, line));
     const first = await score();
-    await vi.waitFor(async () => expect(await score()).toBeGreaterThan(first + 800), { timeout: 5000 });
+    await vi.waitFor(async () => expect(await score()).toBeGreaterThan(first + 900), { timeout: 20_000 });
     expect((await look()).usable).toBe(true);
     write.discard();
-    await vi.waitFor(async () => expect(await lines()).toEqual([]));
+    await vi.waitFor(async () => expect(await lines()).toEqual([]), { timeout: 10_000 });
     expect((await look()).usable).toBe(true);
   });
 
@@ -62,7 +62,7 @@ describe("a write under way", () => {
     const { clock } = (await look()).fence;
     await store.put(key, [], storedOf("fetched before it was applied", { stamp: clock, tags: ["a"] }));
     expect((await look()).usable).toBe(true);
-    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
     expect(await lines()).toEqual([]);
   });
 
@@ -73,7 +73,7 @@ describe("a write under way", () => {
 
   test("that cannot be read counts as one of everything", async () => {
     await stores.redis.command("ZADD", JOURNAL, "1", "what is this");
-    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 5000 });
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
     expect(await lines()).toEqual([]);
   });
 });
@@ -87,7 +87,7 @@ describe("while Redis is away", () => {
     await write.commit();
     expect(heard).toMatchObject([{ tags: ["a"] }]);
     stores.redis.thaw();
-    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 5000 });
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
     expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
   });
 
@@ -97,7 +97,7 @@ describe("while Redis is away", () => {
     await (await store.begin(["a"])).commit();
     expect(store.health().detail).toContain("1 invalidations kept");
     await stores.redis.start();
-    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 5000 });
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
     expect(reading.usable).toBe(false);
     expect(store.health()).toMatchObject({ state: "ok", detail: "Redis answers" });
   });
@@ -112,7 +112,7 @@ describe("while Redis is away", () => {
     );
     const kept = small.health().detail;
     stores.redis.thaw();
-    const reading = await vi.waitUntil(() => look(small).catch(() => undefined), { timeout: 5000 });
+    const reading = await vi.waitUntil(() => look(small).catch(() => undefined), { timeout: 20_000 });
     expect(kept).toMatch(/[123] invalidations kept/);
     expect(reading.usable).toBe(false);
   });
@@ -122,16 +122,17 @@ describe("while Redis is away", () => {
     await (await store.begin(["a"])).commit();
     const start = performance.now();
     await (await store.begin(["a"])).commit();
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(900);
     await stores.redis.start();
   });
 
   test("closing gives what is kept a last chance", async () => {
+    const patient = await stores.connected({ writeDeadline: 20_000 });
     stores.redis.freeze();
     const other = stores.create({ writeDeadline: 5000 });
-    const write = await store.begin(["a"]);
+    const write = await patient.begin(["a"]);
     void write.commit();
-    const closed = store.close();
+    const closed = patient.close();
     stores.redis.thaw();
     await closed;
     await other.connected();

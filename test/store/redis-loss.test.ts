@@ -64,7 +64,7 @@ describe("a lost fence", () => {
 
   test("is noticed where nobody asks", async () => {
     await command("FLUSHALL");
-    await vi.waitFor(async () => expect(await command("EXISTS", FENCE)).toBe(1));
+    await vi.waitFor(async () => expect(await command("EXISTS", FENCE)).toBe(1), { timeout: 10_000 });
   });
 
   test("is noticed by a clock that runs behind", async () => {

@@ -17,7 +17,7 @@ let store: RedisStore<string>;
 beforeEach(async () => {
   await stores.redis.flush();
   store = await stores.connected({ deadline: 50 });
-  await vi.waitFor(() => put("one"));
+  await vi.waitFor(() => put("one"), { timeout: 10_000 });
 });
 
 async function look(on = store): Promise<Reading<string>> {
@@ -70,7 +70,7 @@ describe("a Redis that is gone", () => {
     const early = stores.create({ url: `redis://127.0.0.1:${port}` });
     expect(early.health().state).toBe("degraded");
     await refusal(look(early));
-    await vi.waitFor(() => expect(early.health().detail).toContain("ECONNREFUSED"));
+    await vi.waitFor(() => expect(early.health().detail).toContain("ECONNREFUSED"), { timeout: 10_000 });
   });
 
   test("is told from what is no URL of one", () => {
@@ -130,7 +130,7 @@ describe("a Redis that is silent", () => {
         const lead = await store.lead(key, [], ["a"], 1000);
         return lead.lease && lead;
       },
-      { timeout: 5000 },
+      { timeout: 20_000 },
     );
     lease?.release("failed");
   });

@@ -17,7 +17,7 @@ let store: RedisStore<string>;
 beforeEach(async () => {
   await stores.redis.flush();
   store = await stores.connected({ deadline: 50 });
-  await vi.waitFor(() => put("one"));
+  await vi.waitFor(() => put("one"), { timeout: 10_000 });
 });
 
 async function look(on = store): Promise<Reading<string>> {
@@ -69,7 +69,7 @@ describe("coming back", () => {
       stores.connected({ deadline: 50, settle, url: `redis://127.0.0.1:${relay.port}` }),
       stores.connected({ deadline: 50, settle }),
     ]);
-    await vi.waitFor(async () => expect((await look(reader)).usable).toBe(true));
+    await vi.waitFor(async () => expect((await look(reader)).usable).toBe(true), { timeout: 10_000 });
     const write = await writer.begin(["a"]);
     stores.redis.freeze();
     relay.hold();

@@ -163,7 +163,7 @@ describe("watches", () => {
     watches[1]?.close();
     expect(await channels()).toEqual([channel]);
     watches[2]?.close();
-    await vi.waitFor(async () => expect(await channels()).toEqual([]));
+    await vi.waitFor(async () => expect(await channels()).toEqual([]), { timeout: 10_000 });
   });
 
   test("one begun while the last is ending hears all the same", async () => {
@@ -185,10 +185,10 @@ async function monitored(act: () => Promise<unknown>): Promise<Set<string>> {
     heard += piece.toString("latin1");
   });
   socket.write("MONITOR\r\n");
-  await vi.waitFor(() => expect(heard).toContain("OK"));
+  await vi.waitFor(() => expect(heard).toContain("OK"), { timeout: 10_000 });
   await act();
   await stores.redis.command("ECHO", "the end");
-  await vi.waitFor(() => expect(heard).toContain("the end"));
+  await vi.waitFor(() => expect(heard).toContain("the end"), { timeout: 10_000 });
   socket.destroy();
   const lines = heard.split("\r\n").filter((line) => line.includes('"') && !line.includes(" lua] "));
   return new Set(lines.map((line) => /"(\w+)"/.exec(line)?.[1]?.toUpperCase() ?? ""));

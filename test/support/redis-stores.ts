@@ -35,7 +35,7 @@ export function redisStores(): RedisStores {
       url: running().url,
       prefix: "forebay",
       connections: 2,
-      deadline: 1000,
+      deadline: 5000,
       writeDeadline: 1000,
       settle: 0,
       slots: 1 << 16,
