@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
-import { createClient } from "redis";
+import { createClient } from "@redis/client";
 
 export interface TestRedis {
   readonly url: string;
