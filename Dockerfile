@@ -3,12 +3,15 @@
 # In the file `origin` is as the container sees it: 127.0.0.1 is the container itself.
 FROM node:26-slim
 WORKDIR /app
-ENV NODE_ENV=production
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compiled
 COPY package.json package-lock.json LICENSE ./
 RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 COPY src ./src
 COPY proxy.config.yaml ./
+RUN install -d -o node /app/.compiled
 USER node
+# Runs once, for nothing but what it compiles: a container then starts in half the time, and without the stripper of types.
+RUN timeout --preserve-status 3 node src/main.ts --redis redis://127.0.0.1:1 --listen 127.0.0.1:0 --admin 127.0.0.1:0
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 # Degraded (Redis away) is healthy: requests are still answered. Only a process that does not answer is not.

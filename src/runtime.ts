@@ -12,15 +12,6 @@ export const refusesUnfitFields = !isDeno;
 const collect = isDeno ? undefined : borrowCollector();
 
 /**
- * Gives back the memory that loading took, which the engine would keep: 40 MB of 155 with Redis. Takes about 30 ms, so it
- * is for the moment before the first request; and its price is a small young generation, collected five times as often
- * (3 µs a request), so it is not for where there is little to give back.
- */
-export function giveBackMemory(): void {
-  collect?.({ type: "major", execution: "sync", flavor: "last-resort" });
-}
-
-/**
  * To be told of every piece of content that passes. Each one read from a socket is 64 KB outside of the heap, behind an
  * object of a few bytes in it, so the engine sees no reason to collect before 60 to 100 MB of them have piled up.
  * A collection of the young ones takes about a millisecond.

@@ -15,7 +15,6 @@ import { createClients } from "./limit/client.ts";
 import { createLimiter } from "./limit/limiter.ts";
 import type { Log } from "./log.ts";
 import { createProxy } from "./proxy.ts";
-import { giveBackMemory } from "./runtime.ts";
 import { createListener } from "./server/server.ts";
 import { createFailOpenStore } from "./store/fail-open.ts";
 import { createLimits } from "./store/limits.ts";
@@ -65,7 +64,6 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     log: { error: (context, message) => log.error(message, { ...context }) },
     ...observed.options,
   });
-  if (config.store.redis !== undefined) giveBackMemory();
   try {
     const [bound, adminBound] = await Promise.all([
       listener.listen(config.listen),
