@@ -5,13 +5,11 @@
 import type { Log } from "../log.ts";
 import { createBreaker } from "./breaker.ts";
 import type { Health, Lead, Reading, Soon, Store, Watch, Write } from "./store.ts";
-import { StoreUnavailable, within } from "./unavailable.ts";
+import { StoreUnavailable } from "./unavailable.ts";
 
 type StoreLog = Pick<Log, "debug" | "info" | "warn">;
 
 export interface FailOpenOptions {
-  /** What takes longer is a miss. Left out: the store below keeps a deadline of its own for every question. */
-  readonly deadlineMs?: number;
   readonly breaker: { readonly failures: number; readonly openMs: number };
   readonly log: StoreLog;
   /** Ms, of a clock that does not step back. */
@@ -34,16 +32,9 @@ const DEAF: Watch = {
   close() {},
 };
 
-interface Miss<T> {
-  /** What is answered instead; without a failure where nothing was asked. */
-  miss(failure?: unknown): T;
-  /** Gets an answer that came after its question had been given up. */
-  undo?(late: T): void;
-}
-
-/** `inner` whose every question is answered. `begin` may still be slow where no `deadlineMs` is given and `inner` is. */
+/** `inner` whose every question is answered, as fast as `inner` answers or fails: deadlines are its own. */
 export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions): Store<V> {
-  const { deadlineMs, log, now = () => performance.now() } = options;
+  const { log, now = () => performance.now() } = options;
   let lastFailure = "";
   let lastCounted: unknown;
   const breaker = createBreaker({ ...options.breaker, now, onChange: logChange });
@@ -58,11 +49,8 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     log.debug("store failed", { question: what, error });
   }
 
-  function bounded<T>(answer: Promise<T>): Promise<T> {
-    return deadlineMs === undefined ? answer : within(answer, deadlineMs);
-  }
-
-  function read<T>(what: string, ask: () => Soon<T>, { miss, undo }: Miss<T>): Soon<T> {
+  /** `miss` gives what is answered instead; it gets the failure, if anything was asked. */
+  function read<T>(what: string, ask: () => Soon<T>, miss: (failure?: unknown) => T): Soon<T> {
     const ticket = breaker.admit();
     if (ticket === 0) return miss();
     const failed = (error: unknown): T => {
@@ -80,11 +68,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
       return answer;
     };
     const answer = attempt(ask);
-    if (!(answer instanceof Promise)) return succeeded(answer);
-    return bounded(answer).then(succeeded, (error) => {
-      if (undo) answer.then(undo, () => {});
-      return failed(error);
-    });
+    return answer instanceof Promise ? answer.then(succeeded, failed) : succeeded(answer);
   }
 
   function write(what: string, ask: () => Soon<void>): Soon<void> {
@@ -99,7 +83,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     if (!(asked instanceof Promise)) return asked;
     const unnoted = createUnnotedWrite(asked, { retry: () => inner.begin(tags), log });
     if (breaker.isOpen()) return unnoted;
-    return bounded(asked).catch((error) => {
+    return asked.catch((error) => {
       note(error, "begin");
       return unnoted;
     });
@@ -112,14 +96,19 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
   }
 
   return {
-    look: (question) => read("look", () => inner.look(question), { miss: missOf }),
+    look: (question) => read("look", () => inner.look(question), missOf),
     lead: (...question) =>
-      read<Lead<V>>("lead", () => inner.lead(...question), {
-        miss: () => NO_LEAD,
-        undo: (late) => late.lease?.release("failed"),
-      }),
+      read<Lead<V>>(
+        "lead",
+        () => inner.lead(...question),
+        () => NO_LEAD,
+      ),
     watch: (key, names) =>
-      read("watch", () => hearing(inner.watch(key, names)), { miss: () => DEAF, undo: (late) => late.close() }),
+      read(
+        "watch",
+        () => hearing(inner.watch(key, names)),
+        () => DEAF,
+      ),
     put: (key, names, stored) => write("put", () => inner.put(key, names, stored)),
     pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
     begin,

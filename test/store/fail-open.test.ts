@@ -3,7 +3,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { createFailOpenStore } from "../../src/store/fail-open.ts";
 import { createMemoryStore } from "../../src/store/memory.ts";
-import type { Lead, LimitQuestion, Reading, Soon, Write } from "../../src/store/store.ts";
+import type { LimitQuestion, Reading, Soon, Write } from "../../src/store/store.ts";
 import { StoreUnavailable } from "../../src/store/unavailable.ts";
 import { keyOf, storeContract, storedOf, textCodec } from "./contract.ts";
 import { createScriptedStore, question, readingOf, type Scripted } from "./scripted.ts";
@@ -14,12 +14,12 @@ const DOWN = new StoreUnavailable("connection lost");
 /** One more failure, not the same one again. */
 const down = () => new StoreUnavailable("connection lost");
 
-function make(options: { deadlineMs?: number } = {}) {
+function make() {
   const clock = { at: 0 };
   const below = createScriptedStore();
   const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn() };
   const breaker = { failures: 5, openMs: 1000 };
-  const store = createFailOpenStore(below.store, { breaker, log, now: () => clock.at, ...options });
+  const store = createFailOpenStore(below.store, { breaker, log, now: () => clock.at });
   const look = () => store.look(question(KEY));
   return { clock, below, log, store, look };
 }
@@ -54,7 +54,7 @@ storeContract("memory store behind fail-open", {
   async create() {
     const memory = createMemoryStore({ maxBytes: 1e6, slots: 1 << 16, codec: textCodec, now: Date.now });
     const log = { debug() {}, info() {}, warn() {} };
-    const store = createFailOpenStore(memory, { deadlineMs: 50, breaker: { failures: 5, openMs: 1000 }, log });
+    const store = createFailOpenStore(memory, { breaker: { failures: 5, openMs: 1000 }, log });
     return { store, another: () => Promise.reject(new Error("memory is not shared")), close: () => store.close() };
   },
 });
@@ -112,47 +112,6 @@ describe("a failure", () => {
     await Promise.all(done);
     expect(log.debug).toHaveBeenCalledTimes(2);
     expect(log.warn).not.toHaveBeenCalled();
-  });
-});
-
-describe("the deadline", () => {
-  test("makes a slow look a miss, neither before nor late", async () => {
-    const { store } = make({ deadlineMs: 30 });
-    const began = performance.now();
-    expect(await store.look(question(KEY))).toEqual(MISS);
-    const took = performance.now() - began;
-    expect(took).toBeGreaterThanOrEqual(29);
-    expect(took).toBeLessThan(90);
-  });
-
-  test("of each of many looks at once is its own", async () => {
-    const { store, below } = make({ deadlineMs: 20 });
-    const looks = Array.from({ length: 3 }, () => store.look(question(KEY)));
-    const [, second] = below.taken("look");
-    second?.answer(readingOf(7, 7));
-    expect((await Promise.all(looks)).map(({ fence }) => fence.clock)).toEqual([0, 7, 0]);
-  });
-
-  test("does not leave behind the lease that comes after it", async () => {
-    const { store, below } = make({ deadlineMs: 5 });
-    const led = (await store.lead(KEY, [], [], 1000)) as Lead<string>;
-    expect(led.lease).toBeUndefined();
-    const release = vi.fn();
-    below.only("lead").answer({ lease: { release }, retryMs: 0, reading: readingOf(1, 1) });
-    await vi.waitFor(() => expect(release).toHaveBeenCalledWith("failed"), { timeout: 10_000 });
-  });
-
-  test("does not leave behind the watch that comes after it", async () => {
-    const { store, below } = make({ deadlineMs: 5 });
-    await store.watch(KEY, []);
-    const close = vi.fn();
-    below.only("watch").answer({ landed: async () => undefined, close });
-    await vi.waitFor(() => expect(close).toHaveBeenCalled(), { timeout: 10_000 });
-  });
-
-  test("of noting a write lets the write go on unnoted", async () => {
-    const { store } = make({ deadlineMs: 5 });
-    expect((await store.begin(["a"])).noted).toBe(false);
   });
 });
 

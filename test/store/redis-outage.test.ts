@@ -1,52 +1,16 @@
 // Redis away, silent, or slow: what is refused, how fast, and in what order things come back.
 
-import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { RedisStore } from "../../src/store/redis.ts";
-import type { Reading } from "../../src/store/store.ts";
-import { StoreUnavailable } from "../../src/store/unavailable.ts";
+import { describe, expect, test, vi } from "vitest";
 import { freePort } from "../support/redis.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
+import { asking, key, refusal } from "./asking.ts";
 import { keyOf, storedOf } from "./contract.ts";
 
 const stores = redisStores();
-const key = keyOf("k");
 
-let store: RedisStore<string>;
-
-beforeEach(async () => {
-  await stores.redis.flush();
-  store = await stores.connected({ deadline: 50 });
-  await vi.waitFor(() => put("one"), { timeout: 10_000 });
-});
-
-async function look(on = store): Promise<Reading<string>> {
-  return on.look({ key, tags: ["a"], limits: [] });
-}
-
-async function put(value: string, on = store): Promise<void> {
-  await on.put(key, [], storedOf(value, { stamp: (await look(on)).fence.clock, tags: ["a"] }));
-}
-
-/** The first answer that is not a refusal, and after how many ms it came. */
-async function firstAnswer(on = store): Promise<{ reading: Reading<string>; ms: number }> {
-  const start = performance.now();
-  const reading = await vi.waitUntil(() => look(on).catch(() => undefined), { timeout: 8000, interval: 5 });
-  return { reading, ms: performance.now() - start };
-}
-
-function noticed(on = store): Promise<unknown> {
-  return vi.waitUntil(() => on.health().state === "degraded", { timeout: 5000, interval: 5 });
-}
-
-async function refusal(asked: unknown): Promise<StoreUnavailable> {
-  const error = await Promise.resolve(asked).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(StoreUnavailable);
-  return error as StoreUnavailable;
-}
+const own = asking(stores);
+const { look, put, firstAnswer, noticed } = own;
 
 describe("a Redis that is gone", () => {
   test("is noticed at once, and every question refused at once", async () => {
@@ -54,13 +18,13 @@ describe("a Redis that is gone", () => {
     await noticed();
     const start = performance.now();
     await refusal(look());
-    await refusal(store.lead(key, [], ["a"], 1000));
-    await refusal(Promise.try(() => store.watch(key, [])));
+    await refusal(own.store.lead(key, [], ["a"], 1000));
+    await refusal(Promise.try(() => own.store.watch(key, [])));
     await refusal(put("two"));
-    await refusal(store.pass(key, [], Date.now() + 1000));
-    expect(await store.begin(["a"])).toMatchObject({ noted: false });
+    await refusal(own.store.pass(key, [], Date.now() + 1000));
+    expect(await own.store.begin(["a"])).toMatchObject({ noted: false });
     expect(performance.now() - start).toBeLessThan(50);
-    expect(store.health().detail).toMatch(/ECONNREFUSED|closed|Redis/);
+    expect(own.store.health().detail).toMatch(/ECONNREFUSED|closed|Redis/);
     await stores.redis.start();
     expect((await firstAnswer()).reading.stored).toBeUndefined();
   });
@@ -110,8 +74,10 @@ describe("a Redis that is silent", () => {
     await stores.redis.command("CONFIG", "RESETSTAT");
     stores.redis.freeze();
     const large = storedOf("x".repeat(8 << 20), { stamp: 1 });
-    const written = Array.from({ length: 8 }, () => store.put(key, [], large));
-    const asked = Array.from({ length: 30_000 }, (_, i) => store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }));
+    const written = Array.from({ length: 8 }, () => own.store.put(key, [], large));
+    const asked = Array.from({ length: 30_000 }, (_, i) =>
+      own.store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }),
+    );
     const refused = await Promise.all([...asked, ...written].map(refusal));
     expect(refused.filter(({ message }) => message.includes("on its way")).length).toBeGreaterThan(3);
     stores.redis.thaw();
@@ -122,12 +88,12 @@ describe("a Redis that is silent", () => {
 
   test("keeps no lease that was granted too late", async () => {
     stores.redis.freeze();
-    await refusal(store.lead(key, [], ["a"], 60_000));
+    await refusal(own.store.lead(key, [], ["a"], 60_000));
     stores.redis.thaw();
     await firstAnswer();
     const { lease } = await vi.waitUntil(
       async () => {
-        const lead = await store.lead(key, [], ["a"], 1000);
+        const lead = await own.store.lead(key, [], ["a"], 1000);
         return lead.lease && lead;
       },
       { timeout: 20_000 },
@@ -136,13 +102,13 @@ describe("a Redis that is silent", () => {
   });
 
   test("wakes those who wait for a flight, and later ones hear again", async () => {
-    const watch = await store.watch(key, []);
+    const watch = await own.store.watch(key, []);
     const landed = watch.landed(60_000);
     stores.redis.freeze();
     expect(await landed).toBeUndefined();
     stores.redis.thaw();
     await firstAnswer();
-    const { lease } = await store.lead(key, [], [], 1000);
+    const { lease } = await own.store.lead(key, [], [], 1000);
     const heard = watch.landed(10_000);
     lease?.release("stored");
     expect(await heard).toBe("stored");

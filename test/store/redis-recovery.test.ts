@@ -1,52 +1,16 @@
 // Redis is back: in what order is it vouched for, told what it missed, and read again?
 
-import { beforeEach, describe, expect, test, vi } from "vitest";
-import type { RedisStore } from "../../src/store/redis.ts";
-import type { LimitQuestion, Reading } from "../../src/store/store.ts";
-import { StoreUnavailable } from "../../src/store/unavailable.ts";
+import { describe, expect, test, vi } from "vitest";
+import type { LimitQuestion } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
-import { keyOf, storedOf } from "./contract.ts";
+import { asking, key, refusal } from "./asking.ts";
 
 const stores = redisStores();
-const key = keyOf("k");
 const limits: LimitQuestion[] = [{ key: "l", algorithm: "fixed-window", limit: 1000, windowMs: 60_000 }];
 
-let store: RedisStore<string>;
-
-beforeEach(async () => {
-  await stores.redis.flush();
-  store = await stores.connected({ deadline: 50 });
-  await vi.waitFor(() => put("one"), { timeout: 10_000 });
-});
-
-async function look(on = store): Promise<Reading<string>> {
-  return on.look({ key, tags: ["a"], limits: [] });
-}
-
-async function put(value: string, on = store): Promise<void> {
-  await on.put(key, [], storedOf(value, { stamp: (await look(on)).fence.clock, tags: ["a"] }));
-}
-
-/** The first answer that is not a refusal, and after how many ms it came. */
-async function firstAnswer(on = store): Promise<{ reading: Reading<string>; ms: number }> {
-  const start = performance.now();
-  const reading = await vi.waitUntil(() => look(on).catch(() => undefined), { timeout: 8000, interval: 5 });
-  return { reading, ms: performance.now() - start };
-}
-
-function noticed(on = store): Promise<unknown> {
-  return vi.waitUntil(() => on.health().state === "degraded", { timeout: 5000, interval: 5 });
-}
-
-async function refusal(asked: unknown): Promise<StoreUnavailable> {
-  const error = await Promise.resolve(asked).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(StoreUnavailable);
-  return error as StoreUnavailable;
-}
+const own = asking(stores);
+const { look, firstAnswer, noticed } = own;
 
 describe("coming back", () => {
   test("nothing is read before everybody has had the time to replay; limits are charged meanwhile", async () => {
@@ -87,12 +51,12 @@ describe("coming back", () => {
   });
 
   test("a subscription that is lost alone comes back, and with it those who watch", async () => {
-    const before = await store.watch(key, []);
+    const before = await own.store.watch(key, []);
     await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");
     await noticed();
     await firstAnswer();
-    const { lease } = await store.lead(key, [], [], 1000);
-    const after = await store.watch(key, []);
+    const { lease } = await own.store.lead(key, [], [], 1000);
+    const after = await own.store.watch(key, []);
     const heard = [before.landed(10_000), after.landed(10_000)];
     lease?.release("stored");
     expect(await Promise.all(heard)).toEqual(["stored", "stored"]);
