@@ -10,6 +10,7 @@ import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import { type Found, timed, type Visit } from "./cache/visit.ts";
+import type { Signal } from "./http/abort.ts";
 import { believed, isLoop } from "./http/forwarding.ts";
 import { type Request, type Response, withFields } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
@@ -162,7 +163,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
 
   async function forward(
     { request, about }: Exchange,
-    { reason, signal }: { reason: Forward; signal: AbortSignal | undefined },
+    { reason, signal }: { reason: Forward; signal: Signal | undefined },
   ): Promise<Response> {
     about.cache = reason;
     const response = await origin(request, { fields: request.fields, signal, trace: about });

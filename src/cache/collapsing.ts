@@ -2,6 +2,7 @@
 // and the others follow it (flights.ts); among the sidecars the flights' leaders compete for one lease, and whoever
 // does not get it is woken when it lands. A wait ends at `collapse.wait`: then a request asks the origin by itself.
 
+import type { Signal } from "../http/abort.ts";
 import type { Response } from "../http/message.ts";
 import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
 import { deliver } from "./delivery.ts";
@@ -267,16 +268,16 @@ function leaseOf({ policy }: Visit): number {
 }
 
 /** What `promise` gives; undefined after `ms`; rejects when `signal` aborts. */
-function within<T>(promise: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
+function within<T>(promise: Promise<T>, ms: number, signal: Signal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const leave = () => settle(() => reject(signal.reason));
+    const leave = () => settle(() => reject(new Error("the client has left")));
     const timer = setTimeout(() => settle(() => resolve(undefined)), Math.max(0, ms));
     const settle = (then: () => void) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", leave);
       then();
     };
-    signal.addEventListener("abort", leave, { once: true });
+    signal.addEventListener("abort", leave);
     if (signal.aborted) leave();
     promise.then(
       (value) => settle(() => resolve(value)),

@@ -1,6 +1,7 @@
 // One fetch from the origin through to the store: forward or validate, freshen on a 304, store what may be stored,
 // and tell how it ended. Who fetches, and who waits instead, is collapsing.ts.
 
+import { Abort, type Signal } from "../http/abort.ts";
 import { field } from "../http/fields.ts";
 import { type Fields, type Request, type Response, release } from "../http/message.ts";
 import type { Soon, Store } from "../store/store.ts";
@@ -18,13 +19,13 @@ import { type Found, namesOf, type Trace, type Visit } from "./visit.ts";
 /** Asks the origin; rejects where it cannot be asked. `signal` undefined: the fetch outlives its client. The time it takes is added to `trace`. */
 export type Origin = (
   request: Request,
-  options: { fields: Fields; signal: AbortSignal | undefined; trace: Trace },
+  options: { fields: Fields; signal: Signal | undefined; trace: Trace },
 ) => Promise<Response>;
 
 export interface FetchOptions {
   /** Hears once how the fetch ended, possibly after the response was returned. */
   readonly land: (ending: Ending) => void;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
   /** False where no client waits for the response: it is stored and let go. */
   readonly isRead: boolean;
   /** True: there are others to share it, even where it cannot be stored for want of a stamp. */
@@ -161,19 +162,19 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
 }
 
 interface Leash {
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** From now on the client's leaving aborts nothing: what comes is stored. */
   letGo(): void;
 }
 
 /** A signal that follows the client's until it is let go; undefined for a fetch that outlives its client anyway. */
-function leashed(client: AbortSignal | undefined): Leash | undefined {
+function leashed(client: Signal | undefined): Leash | undefined {
   if (client === undefined) return undefined;
-  const controller = new AbortController();
-  const abort = () => controller.abort(client.reason);
+  const signal = new Abort();
+  const abort = () => signal.abort();
   if (client.aborted) abort();
-  else client.addEventListener("abort", abort, { once: true });
-  return { signal: controller.signal, letGo: () => client.removeEventListener("abort", abort) };
+  else client.addEventListener("abort", abort);
+  return { signal, letGo: () => client.removeEventListener("abort", abort) };
 }
 
 interface Filling {

@@ -2,6 +2,7 @@
 // runtime type. server/ makes and consumes them towards clients, upstream/ towards the origin.
 
 import type { Duplex } from "node:stream";
+import type { Signal } from "./abort.ts";
 
 /** Field lines in wire order, flat: name, value, name, value … Names keep their case; look them up with fields.ts. */
 export type Fields = readonly string[];
@@ -20,7 +21,7 @@ export interface Request {
   /** IP address of the connection's other end, without port; "" on a unix socket. */
   readonly peer: string;
   /** Aborts when the client leaves before its response is complete. Made when first asked for. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** The protocol asked for where this is an upgrade request (§7.8), lower-case. */
   readonly upgrade: string | undefined;
 }

@@ -3,6 +3,7 @@
 
 import { isIP } from "node:net";
 import type { Readable } from "node:stream";
+import { Abort, type Signal } from "../http/abort.ts";
 import type { Fields, Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 
@@ -70,7 +71,7 @@ export class Incoming implements Request {
   /** The head announces content. */
   readonly hasContent: boolean;
   readonly #life: Life;
-  #leaving: AbortController | undefined;
+  #leaving: Abort | undefined;
 
   constructor(
     message: Message,
@@ -86,12 +87,12 @@ export class Incoming implements Request {
     this.#life = life;
   }
 
-  get signal(): AbortSignal {
-    this.#leaving ??= this.#watch(new AbortController());
-    return this.#leaving.signal;
+  get signal(): Signal {
+    this.#leaving ??= this.#watch(new Abort());
+    return this.#leaving;
   }
 
-  #watch(leaving: AbortController): AbortController {
+  #watch(leaving: Abort): Abort {
     const life = this.#life;
     const left = () => {
       if (!life.writableFinished) leaving.abort();

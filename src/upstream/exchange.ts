@@ -3,6 +3,7 @@
 // connection. At most HELD_BYTES and one piece more are held for a sink that has not started.
 
 import type { Duplex } from "node:stream";
+import type { Signal } from "../http/abort.ts";
 import { field } from "../http/fields.ts";
 import type { Fields, Flow, Request, Response, Sink, Source } from "../http/message.ts";
 import { notePassed } from "../runtime.ts";
@@ -15,7 +16,7 @@ const NO_FIELDS: Fields = [];
 /** What is sent: `fields` as they go onto the wire; `content` is streamed, never buffered. */
 export type ForwardRequest = Pick<Request, "method" | "authority" | "target" | "fields" | "content" | "upgrade"> & {
   /** Aborts the exchange, also after its response has begun. */
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
 };
 
 /** The library's hold on one exchange. */
@@ -62,17 +63,18 @@ export class Exchange implements Source, Flow {
   #stopped = false;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
+  readonly #abort = () => this.giveUp(new UpstreamFailure("aborted"));
 
   constructor(request: ForwardRequest, sender: Sender, settle: Settle) {
     this.request = request;
     this.#sender = sender;
     this.#settle = settle;
-    request.signal?.addEventListener("abort", this);
+    request.signal?.addEventListener("abort", this.#abort);
   }
 
-  /** The signal fired. */
-  handleEvent(): void {
-    this.giveUp(new UpstreamFailure("aborted"));
+  /** Sent, but not on the wire yet. */
+  get isQueued(): boolean {
+    return this.#controller === undefined && !this.#over;
   }
 
   /** Ends the exchange wherever it stands; whoever waits for it is told. */
@@ -224,7 +226,7 @@ export class Exchange implements Source, Flow {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.request.signal?.removeEventListener("abort", this);
+    this.request.signal?.removeEventListener("abort", this.#abort);
     this.#sender.over(this);
   }
 }

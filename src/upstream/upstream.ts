@@ -104,8 +104,10 @@ class Pools implements Upstream, Sender {
   #send(exchange: Exchange): void {
     exchange.tries += 1;
     exchange.place = this.#choose();
-    this.#waiting.set(exchange, this.#sweeps);
     this.#pools[exchange.place]?.dispatch(dispatchOptions(exchange.request), exchange);
+    // Most have a connection at once. A Map that each request passed through would drag them all into the old generation:
+    // its outgrown tables, once old, keep alive the table that came after them.
+    if (exchange.isQueued) this.#waiting.set(exchange, this.#sweeps);
   }
 
   /** On a connection of its own: where one kept connection has just been closed, the others may have been as well. */
