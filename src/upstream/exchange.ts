@@ -13,6 +13,9 @@ const HELD_BYTES = 65_536;
 const NOTHING = new Uint8Array(0);
 const NO_FIELDS: Fields = [];
 
+/** Of an exchange that its sender does not count among those that wait. */
+export const NO_SEAT = -1;
+
 /** What is sent: `fields` as they go onto the wire; `content` is streamed, never buffered. */
 export type ForwardRequest = Pick<Request, "method" | "authority" | "target" | "fields" | "content" | "upgrade"> & {
   /** Aborts the exchange, also after its response has begun. */
@@ -45,9 +48,11 @@ export interface Settle {
 
 export class Exchange implements Source, Flow {
   readonly request: ForwardRequest;
-  /** How often it has been sent; kept by the sender, like `place`. */
+  /** Kept by the sender: how often it has been sent, to which origin, and since when and where it waits to be. */
   tries = 0;
   place = 0;
+  arrived = 0;
+  seat = NO_SEAT;
   readonly #sender: Sender;
   readonly #settle: Settle;
   #answered = false;

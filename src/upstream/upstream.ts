@@ -5,7 +5,7 @@
 import type { Readable } from "node:stream";
 import { Client, type Dispatcher, Pool } from "undici";
 import type { Fields, Response } from "../http/message.ts";
-import { Exchange, type ForwardRequest, type Sender } from "./exchange.ts";
+import { Exchange, type ForwardRequest, NO_SEAT, type Sender } from "./exchange.ts";
 import { type FailureKind, UpstreamFailure } from "./failure.ts";
 
 export type { ForwardRequest } from "./exchange.ts";
@@ -49,8 +49,12 @@ class Pools implements Upstream, Sender {
   readonly #passedOver: number[];
   readonly #capacity: number;
   readonly #maxSweeps: number;
-  /** Those not on the wire yet, in order of arrival, with the sweep they arrived in. */
-  readonly #waiting = new Map<Exchange, number>();
+  /**
+   * Those not on the wire yet; each knows its seat. Not a Map or a Set: every request passes through here, and an outgrown
+   * hash table points at the one that came after it. One of them in the old generation, though dead, would keep alive
+   * all the later ones, with whole requests in them, until the old generation is collected.
+   */
+  readonly #waiting: Exchange[] = [];
   readonly #timer: NodeJS.Timeout;
   #sweeps = 0;
   #underWay = 0;
@@ -82,7 +86,7 @@ class Pools implements Upstream, Sender {
   }
 
   started(exchange: Exchange): void {
-    this.#waiting.delete(exchange);
+    this.#leave(exchange);
   }
 
   again(exchange: Exchange, failure: UpstreamFailure): boolean {
@@ -97,7 +101,7 @@ class Pools implements Upstream, Sender {
   }
 
   over(exchange: Exchange): void {
-    this.#waiting.delete(exchange);
+    this.#leave(exchange);
     this.#underWay -= 1;
   }
 
@@ -105,9 +109,8 @@ class Pools implements Upstream, Sender {
     exchange.tries += 1;
     exchange.place = this.#choose();
     this.#pools[exchange.place]?.dispatch(dispatchOptions(exchange.request), exchange);
-    // Most have a connection at once. A Map that each request passed through would drag them all into the old generation:
-    // its outgrown tables, once old, keep alive the table that came after them.
-    if (exchange.isQueued) this.#waiting.set(exchange, this.#sweeps);
+    // So is nearly every one: the library looks at a kept connection for one turn of the event loop before it writes.
+    if (exchange.isQueued) this.#wait(exchange);
   }
 
   /** On a connection of its own: where one kept connection has just been closed, the others may have been as well. */
@@ -130,11 +133,27 @@ class Pools implements Upstream, Sender {
     return this.#turn;
   }
 
+  #wait(exchange: Exchange): void {
+    exchange.arrived = this.#sweeps;
+    if (exchange.seat === NO_SEAT) exchange.seat = this.#waiting.push(exchange) - 1;
+  }
+
+  /** The last one takes the seat that becomes free. */
+  #leave(exchange: Exchange): void {
+    const { seat } = exchange;
+    if (seat === NO_SEAT) return;
+    exchange.seat = NO_SEAT;
+    const last = this.#waiting.pop();
+    if (last === undefined || last === exchange) return;
+    this.#waiting[seat] = last;
+    last.seat = seat;
+  }
+
   #sweep(): void {
     this.#sweeps += 1;
-    for (const [exchange, arrived] of this.#waiting) {
-      if (this.#sweeps - arrived <= this.#maxSweeps) return;
-      this.#waiting.delete(exchange);
+    const overdue = this.#waiting.filter(({ arrived }) => this.#sweeps - arrived > this.#maxSweeps);
+    for (const exchange of overdue) {
+      this.#leave(exchange);
       exchange.giveUp(new UpstreamFailure("overflow"));
     }
   }

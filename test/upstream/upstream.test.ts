@@ -1,4 +1,6 @@
 import { Readable } from "node:stream";
+import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, test } from "vitest";
 import { bytesOf } from "../support/origin.ts";
 import { ask, deadUrl, failure, origin, rawOrigin, read, stopAsking, upstreamTo } from "./asking.ts";
@@ -119,3 +121,24 @@ test("several origins are asked in turn, and one that refuses is passed over", a
   expect(one.count()).toBeGreaterThan(3);
   expect(two.count()).toBeGreaterThan(3);
 });
+
+test("requests that are over are not kept by what became old before them", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect: NodeJS.GCFunction = runInNewContext("globalThis.gc");
+  const { url } = await origin((_request, response) => void response.end("."));
+  const upstream = upstreamTo(url, { connections: 50 });
+  const turns = async (count: number) => {
+    for (let i = 0; i < count; i++) {
+      for (let n = 0; n < 5; n++) await Promise.all(Array.from({ length: 50 }, () => upstream.forward(ask())));
+      collect({ type: "minor", execution: "sync" });
+    }
+  };
+  await turns(10);
+  const before = oldBytes();
+  await turns(20);
+  // 5000 requests: 2.7 MB. Through a Map they came to 16.6 MB.
+  expect(oldBytes() - before).toBeLessThan(7_000_000);
+});
+
+const oldBytes = () =>
+  getHeapSpaceStatistics().find((space) => space.space_name === "old_space")?.space_used_size ?? Number.NaN;
