@@ -4,7 +4,7 @@
 
 import type { Log } from "../log.ts";
 import { createBreaker } from "./breaker.ts";
-import type { Health, Lead, Reading, Soon, Store, Watch, Write } from "./store.ts";
+import type { Health, Lead, Reading, Sibling, Soon, Store, Watch, Write } from "./store.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 type StoreLog = Pick<Log, "debug" | "info" | "warn">;
@@ -25,6 +25,7 @@ const MISS: Reading<never> = Object.freeze({
 });
 /** No lease, and `reading.fence.shared` tells why: not that somebody else leads. */
 const NO_LEAD: Lead<never> = Object.freeze({ lease: undefined, retryMs: 0, reading: MISS });
+const NO_SIBLINGS: readonly Sibling[] = Object.freeze([]);
 /** Hears nothing. Whoever waits with it looks again now and then, but not again and again. */
 const DEAF_MS = 50;
 const DEAF: Watch = {
@@ -110,6 +111,18 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
         () => DEAF,
       ),
     put: (key, names, stored) => write("put", () => inner.put(key, names, stored)),
+    siblings: (key) =>
+      read(
+        "siblings",
+        () => inner.siblings(key),
+        () => NO_SIBLINGS,
+      ),
+    recall: (key, id) =>
+      read(
+        "recall",
+        () => inner.recall(key, id),
+        () => undefined,
+      ),
     pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
     begin,
     onInvalidated: (listener) => inner.onInvalidated(listener),
@@ -135,10 +148,10 @@ function createUnnotedWrite(asked: Promise<Write>, { retry, log }: { retry: () =
   asked.catch(() => {}); // looked at below, if at all
   return {
     noted: false,
-    commit: (mayGoOn) =>
+    commit: (end) =>
       asked
         .catch(retry)
-        .then((write) => write.commit(mayGoOn))
+        .then((write) => write.commit(end))
         .catch((error) => log.warn("invalidation lost: the store took it neither now nor for later", { error })),
     discard: () => void asked.then((write) => write.discard()).catch(() => {}),
   };

@@ -9,7 +9,7 @@ import type { HighestClock } from "./highest-clock.ts";
 import type { Reach } from "./reach.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import { INVALIDATE, NOTE, run, type Script, SWEEP } from "./scripts.ts";
-import type { Notice, Write } from "./store.ts";
+import type { Notice, Write, WriteEnd } from "./store.ts";
 
 export interface Journal {
   begin(tags: readonly string[]): Write | Promise<Write>;
@@ -79,11 +79,11 @@ class Writing implements Journal {
   }
 
   begin(asked: readonly string[]): Write | Promise<Write> {
-    const tags = asked.length > MAX_TAGS ? undefined : asked;
+    const tags = bounded(asked);
     const line = `${this.#owner}.${this.#count++}|${this.#slotsOf(tags).join(",")}|${JSON.stringify(tags ?? null)}`;
     const write = (noted: boolean): Write => ({
       noted,
-      commit: (mayGoOn = false) => this.#commit(tags, { line, mayGoOn }),
+      commit: (end = {}) => this.#commit(tags, { line, ...end }),
       discard: () => this.#discard(line),
     });
     const { reach, maxOwed, leaseMs, deadline } = this.#options;
@@ -133,9 +133,10 @@ class Writing implements Journal {
   }
 
   async #commit(
-    tags: readonly string[] | undefined,
-    { line, mayGoOn }: { line: string; mayGoOn: boolean },
+    noted: readonly string[] | undefined,
+    { line, mayGoOn = false, also = [] }: WriteEnd & { line: string },
   ): Promise<void> {
+    const tags = noted && bounded([...noted, ...also]);
     this.#underWay.delete(line);
     const { reach, tell, clock } = this.#options;
     // The line of a write that may go on is left to be swept, as if its process had died.
@@ -220,4 +221,8 @@ class Writing implements Journal {
   #slotsOf(tags: readonly string[] | undefined): number[] {
     return tags ? tags.map((tag) => slotOf(tag, this.#options.slots)) : [FLOOR_SLOT];
   }
+}
+
+function bounded(tags: readonly string[]): readonly string[] | undefined {
+  return tags.length > MAX_TAGS ? undefined : tags;
 }

@@ -14,6 +14,7 @@ import {
   type LimitQuestion,
   type Notice,
   type Reading,
+  type Sibling,
   type Store,
   type Stored,
   type Verdict,
@@ -25,7 +26,7 @@ export interface MemoryOptions<V> {
   /** Numbers in the fence. */
   readonly slots: number;
   /** For sizes: nothing is encoded. */
-  readonly codec: Pick<Codec<V>, "size">;
+  readonly codec: Pick<Codec<V>, "size" | "label">;
   /** Epoch ms. */
   readonly now: () => number;
   /** How many quotas are remembered; about 200 bytes each. */
@@ -79,11 +80,16 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       const bytes = codec.size(stored) + 8 * stored.tags.length;
       shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), bytes });
     },
+    siblings(key) {
+      const labelled = shelf.variants(key, now()).map(([id, { stored }]) => ({ id, label: codec.label(stored.value) }));
+      return labelled.filter((sibling) => sibling.label !== undefined) as Sibling[];
+    },
+    recall: (key, id) => shelf.variants(key, now()).find(([variant]) => variant === id)?.[1].stored,
     pass: (key, names, untilMs) => shelf.pass(key, names, untilMs),
     begin: (tags) => ({
       noted: true,
-      async commit(mayGoOn = false) {
-        invalidate(tags);
+      async commit({ mayGoOn = false, also = [] } = {}) {
+        invalidate([...tags, ...also]);
         if (mayGoOn) setTimeout(() => invalidate(tags), JOURNAL_LEASE_MS).unref();
       },
       discard() {},

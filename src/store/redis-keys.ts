@@ -20,6 +20,10 @@ export interface RedisKeys {
   record(digest: string): string;
   /** `variant` is the text that Key.variant gives. */
   variant(digest: string, variant: string): string;
+  /** The same, made of its two halves: what all variants of a key begin with, and which it is. */
+  readonly variants: { stem(digest: string): string; id(variant: string): string };
+  /** Which variants a key has. */
+  index(digest: string): string;
   lease(digest: string, variant: string): string;
   /** Channel. */
   landed(digest: string, variant: string): string;
@@ -35,6 +39,8 @@ export function createRedisKeys(prefix: string): RedisKeys {
     invalidated: `${prefix}:invalidated`,
     record: (digest) => `${prefix}:{${digest}}:r`,
     variant: (digest, variant) => `${prefix}:{${digest}}:v:${short(variant)}`,
+    variants: { stem: (digest) => `${prefix}:{${digest}}:v:`, id: short },
+    index: (digest) => `${prefix}:{${digest}}:i`,
     lease: (digest, variant) => `${prefix}:{${digest}}:lease:${short(variant)}`,
     landed: (digest, variant) => `${prefix}:landed:${digest}:${short(variant)}`,
     limit: ({ key, algorithm }) => `${prefix}:l:{${digestOf(key)}}:${algorithm === "fixed-window" ? "f" : "s"}`,

@@ -4,7 +4,7 @@
 //   connections.ts  lines to Redis, heartbeat          reach.ts    may it be read, may it be written
 //   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
 //   journal.ts      invalidations                      leases.ts   who fetches
-//   landings.ts     who waits for whom
+//   landings.ts     who waits for whom                 variants.ts what is stored, which variants a key has
 
 import { type Ask, createAsking } from "./batch.ts";
 import { type Connections, type Line, openConnections } from "./connections.ts";
@@ -26,8 +26,9 @@ import {
   type Store,
   type Stored,
 } from "./store.ts";
-import { createTrips, recordText } from "./trips.ts";
+import { createTrips } from "./trips.ts";
 import { StoreUnavailable, within } from "./unavailable.ts";
+import { type At, createVariants } from "./variants.ts";
 
 export interface RedisOptions<V> {
   /** redis://, rediss:// or unix:// */
@@ -72,10 +73,19 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     for (const listener of listeners) listener(notice);
   });
   const { connections, reach, journal, landings, leases, trips, first, askFirst } = parts;
+  const variants = createVariants({ keys, codec });
   let onTheWay = 0;
 
   function lineOf(place: { line: number }): Line {
     return connections.lines[place.line] ?? first;
+  }
+
+  /** Throws StoreUnavailable where it may not be read. */
+  function reached({ primary }: Key): At {
+    const { digest, ...place } = trips.place(primary);
+    const line = lineOf(place);
+    reach.mayRead(line);
+    return { line, digest };
   }
 
   async function look({ key, tags, limits }: Question): Promise<Reading<V>> {
@@ -92,9 +102,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   }
 
   async function lead(key: Key, names: readonly string[], tags: readonly string[], leaseMs: number): Promise<Lead<V>> {
-    const { digest, ...place } = trips.place(key.primary);
-    const line = lineOf(place);
-    reach.mayRead(line);
+    const { line, digest } = reached(key);
     const variant = key.variant(names);
     const held = leases.prepare({
       line,
@@ -107,36 +115,27 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   }
 
   function watch(key: Key, names: readonly string[]) {
-    const { digest, ...place } = trips.place(key.primary);
-    reach.mayRead(lineOf(place));
+    const { digest } = reached(key);
     return landings.watch(keys.landed(digest, key.variant(names)));
   }
 
   async function put(key: Key, names: readonly string[], stored: Stored<V>): Promise<void> {
     const ms = Math.ceil(stored.keepUntil - now());
     if (ms < 1) return;
-    const { digest, ...place } = trips.place(key.primary);
-    const line = lineOf(place);
-    reach.mayRead(line);
+    const at = reached(key);
     const bytes = asBuffer(codec.encode(stored));
     if (onTheWay + bytes.length > MAX_ON_THE_WAY) throw new StoreUnavailable("too much on its way to Redis");
     onTheWay += bytes.length;
-    const variant = line.send(["SET", keys.variant(digest, key.variant(names)), bytes, "PX", String(ms)]);
-    const record = line.send(["SET", keys.record(digest), recordText({ names, passUntil: 0 }), "PX", String(ms)]);
-    const both = Promise.all([variant, record]).finally(() => {
+    const done = variants.put(at, { key, names, stored, bytes, ms }).finally(() => {
       onTheWay -= bytes.length;
     });
-    await within(both, writeDeadline);
+    await within(done, writeDeadline);
   }
 
   async function pass(key: Key, names: readonly string[], untilMs: number): Promise<void> {
     const ms = Math.ceil(untilMs - now());
     if (ms < 1) return;
-    const { digest, ...place } = trips.place(key.primary);
-    const line = lineOf(place);
-    reach.mayRead(line);
-    const text = recordText({ names, passUntil: untilMs });
-    await within(line.send(["SET", keys.record(digest), text, "PX", String(ms)]), deadline);
+    await within(variants.pass(reached(key), { names, passUntil: untilMs, ms }), deadline);
   }
 
   async function close(): Promise<void> {
@@ -151,6 +150,8 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     lead,
     watch,
     put,
+    siblings: async (key) => within(variants.siblings(reached(key)), deadline),
+    recall: async (key, id) => within(variants.recall(reached(key), id), deadline),
     pass,
     begin: (tags) => journal.begin(tags),
     onInvalidated: (listener) => void listeners.push(listener),

@@ -22,9 +22,11 @@ export const NOTE = read("note");
 export const LEASE = read("lease");
 export const RENEW = read("renew");
 export const RELEASE = read("release");
+export const KEEP = read("keep");
+export const REMEMBER = read("remember");
 export const LIMITS = { "fixed-window": read("fixed-window"), "sliding-window": read("sliding-window") } as const;
 
-const ALL = [INVALIDATE, VOUCH, SWEEP, NOTE, LEASE, RENEW, RELEASE, ...Object.values(LIMITS)];
+const ALL = [INVALIDATE, VOUCH, SWEEP, NOTE, LEASE, RENEW, RELEASE, KEEP, REMEMBER, ...Object.values(LIMITS)];
 
 function read(...names: string[]): Script {
   const text = names.map((name) => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8")).join("\n");
@@ -32,7 +34,11 @@ function read(...names: string[]): Script {
 }
 
 /** Runs `script`; rejects as `send` does. */
-export async function run(to: Sender, script: Script, on: { keys: string[]; args: string[] }): Promise<unknown> {
+export async function run(
+  to: Sender,
+  script: Script,
+  on: { keys: string[]; args: (string | Buffer)[] },
+): Promise<unknown> {
   const call = ["EVALSHA", script.digest, String(on.keys.length), ...on.keys, ...on.args];
   try {
     return await to.send(call);

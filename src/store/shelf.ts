@@ -3,10 +3,8 @@
 // It knows nothing of the fence: whether what is held may be used is asked elsewhere.
 
 import { LRUCache } from "lru-cache";
-import type { Key, KeyRecord, Stored } from "./store.ts";
+import { type Key, type KeyRecord, MAX_VARIANTS, type Stored } from "./store.ts";
 
-/** Of one primary key; the oldest goes first. A client that can vary a request at will fills no more than these. */
-const MAX_VARIANTS = 64;
 /** What a row and a variant take beside their texts and values; measured to the nearest hundred bytes. */
 const ROW_BYTES = 400;
 const VARIANT_BYTES = 300;
@@ -34,6 +32,8 @@ export interface Shelf<V, H extends Held<V>> {
   /** What takes more room than there is in all is not kept; nor is what began before that which is held already. */
   put(key: Key, names: readonly string[], held: H): void;
   pass(key: Key, names: readonly string[], untilMs: number): void;
+  /** All that is held for `key`, by the text of its variant, latest first, but for what is over at `now` (epoch ms). */
+  variants(key: Key, now: number): [variant: string, held: H][];
   clear(): void;
 }
 
@@ -50,6 +50,13 @@ export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H>
       bytes -= bytesOf(variant, held);
     }
     rows.set(primary, { record, variants, bytes }, { size: bytes });
+  }
+
+  // Under other names all keys of variants are others: what was held can be found no more, until the names come back and
+  // it would come back with them, older than what was stored meanwhile.
+  function variantsUnder(names: readonly string[], { primary }: Key): Map<string, H> {
+    const row = rows.get(primary);
+    return row !== undefined && isSame(row.record.names, names) ? row.variants : new Map();
   }
 
   function drop(key: Key, names: readonly string[], held: H): void {
@@ -72,16 +79,24 @@ export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H>
     put(key, names, held) {
       const variant = key.variant(names);
       if (ROW_BYTES + 2 * key.primary.length + bytesOf(variant, held) > maxBytes) return;
-      const variants = rows.get(key.primary)?.variants ?? new Map<string, H>();
+      const variants = variantsUnder(names, key);
       if ((variants.get(variant)?.stored.stamp ?? 0) > held.stored.stamp) return;
       variants.delete(variant); // so that it becomes the youngest
       replace(key.primary, { names, passUntil: 0 }, variants.set(variant, held));
     },
     pass(key, names, untilMs) {
-      replace(key.primary, { names, passUntil: untilMs }, rows.get(key.primary)?.variants ?? new Map<string, H>());
+      replace(key.primary, { names, passUntil: untilMs }, variantsUnder(names, key));
+    },
+    variants(key, now) {
+      const held = [...(rows.get(key.primary)?.variants ?? [])];
+      return held.filter(([, { stored }]) => stored.keepUntil > now).reverse();
     },
     clear: () => rows.clear(),
   };
+}
+
+function isSame(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((name, i) => name === right[i]);
 }
 
 function bytesOf(variant: string, held: { readonly bytes: number }): number {

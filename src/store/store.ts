@@ -35,6 +35,8 @@ export interface Codec<V> {
   decode(bytes: Uint8Array): Stored<V> | undefined;
   /** Approximate bytes that a stored value takes in memory. */
   size(stored: Stored<V>): number;
+  /** What a value is told apart by among the variants of its key: opaque text, short; undefined: nothing tells it apart. */
+  label(value: V): string | undefined;
 }
 
 /** What is known of a primary key as a whole. */
@@ -51,6 +53,17 @@ export interface Key {
   /** The variant of this key's request where variants differ by `names`; injective text. */
   variant(names: readonly string[]): string;
 }
+
+/** A variant of a key that is not the one asked for. */
+export interface Sibling {
+  /** For `recall`. */
+  readonly id: string;
+  /** As the codec gave it. */
+  readonly label: string;
+}
+
+/** Of one primary key; the oldest goes first. A client that can vary a request at will fills no more than these. */
+export const MAX_VARIANTS = 64;
 
 export interface LimitQuestion {
   /** Whose quota of which limit: injective text. */
@@ -126,15 +139,22 @@ export interface Watch {
   close(): void;
 }
 
+/** What is known of a write when it has ended. */
+export interface WriteEnd {
+  /** The write was given up before it had ended, so it may yet happen: everything it named is invalidated once more when the
+   * journal's lease for it has passed, by whoever lives by then. */
+  readonly mayGoOn?: boolean;
+  /** Tags that only its outcome named: invalidated together with the others. If this process dies before, nobody else knows them. */
+  readonly also?: readonly string[];
+}
+
 /** A write under way, noted in the journal before it is forwarded. */
 export interface Write {
   /** False: it could not be noted where the others see it; if this process dies now, nobody invalidates for it. */
   readonly noted: boolean;
   /** The write happened, or nobody knows: invalidates. Resolves when no store user can be answered with what was
-   * overtaken, or when `writeDeadline` has passed and the invalidation is kept for replay. `mayGoOn`: the write was given up
-   * before it had ended, so it may yet happen; then everything is invalidated once more when the journal's lease for it has
-   * passed, by whoever lives by then. Never rejects. */
-  commit(mayGoOn?: boolean): Promise<void>;
+   * overtaken, or when `writeDeadline` has passed and the invalidation is kept for replay. Never rejects. */
+  commit(end?: WriteEnd): Promise<void>;
   /** The write did not happen. Never rejects. */
   discard(): void;
 }
@@ -152,8 +172,13 @@ export interface Store<V> {
   lead(key: Key, names: readonly string[], tags: readonly string[], leaseMs: number): Soon<Lead<V>>;
   /** Resolves once landings of `key` under `names` will be heard. */
   watch(key: Key, names: readonly string[]): Soon<Watch>;
-  /** Stores. `names` are what the variants of the key differ by from now on. */
+  /** Stores. `names` are what the variants of the key differ by from now on: where they were others, what was stored under those
+   * is gone for good, so that nothing old comes back when they return. */
   put(key: Key, names: readonly string[], stored: Stored<V>): Soon<void>;
+  /** The labelled variants stored for `key`, usable or not, latest first, MAX_VARIANTS at the most. */
+  siblings(key: Key): Soon<readonly Sibling[]>;
+  /** What is stored as the sibling `id` of `key`, usable or not. */
+  recall(key: Key, id: string): Soon<Stored<V> | undefined>;
   /** Notes that requests for `key` need not queue for one another until `untilMs` (epoch). */
   pass(key: Key, names: readonly string[], untilMs: number): Soon<void>;
   /** Notes a write that will invalidate `tags`, before it is forwarded. */

@@ -130,9 +130,17 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     names: readonly string[],
     { stored, verifiedAt }: Pick<Held<V>, "stored" | "verifiedAt">,
   ): void {
-    if (stored.freshUntil <= now()) return;
-    const bytes = codec.size(stored) + 8 * stored.tags.length;
-    shelf.put(key, names, { stored, slots: heard.slotsOf(stored.tags), bytes, verifiedAt });
+    if (stored.freshUntil <= now()) displace(key, names, stored);
+    else {
+      const bytes = codec.size(stored) + 8 * stored.tags.length;
+      shelf.put(key, names, { stored, slots: heard.slotsOf(stored.tags), bytes, verifiedAt });
+    }
+  }
+
+  /** What is stale from the start is not held, and not hidden either by what it took the place of below. */
+  function displace(key: Key, names: readonly string[], { stamp }: Stored<V>): void {
+    const held = shelf.find(key, names, now());
+    if (held !== undefined && held.stored.stamp <= stamp) shelf.drop(key, names, held);
   }
 
   return {
@@ -149,6 +157,8 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       put(key, names, { stored, verifiedAt: UNVERIFIED });
       return below.put(key, names, stored);
     },
+    siblings: (key) => below.siblings(key),
+    recall: (key, id) => below.recall(key, id),
     pass: (key, names, untilMs) => below.pass(key, names, untilMs),
     begin: (tags) => below.begin(tags),
     onInvalidated: (listener) => below.onInvalidated(listener),

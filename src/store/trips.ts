@@ -70,6 +70,11 @@ export function recordText({ names, passUntil }: KeyRecord): string {
   return JSON.stringify({ v: RECORD_VERSION, names, passUntil });
 }
 
+/** How its names stand in a record's text. */
+export function namesText(names: readonly string[]): string {
+  return `"names":${JSON.stringify(names)},`;
+}
+
 export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
   const { keys, slots, codec, asking, lost } = options;
   const hints = new LRUCache<string, Hint>({ max: MAX_HINTS });
@@ -195,7 +200,7 @@ function recordOf(text: string): KeyRecord | undefined {
   }
 }
 
-// A copy where the bytes are a small window on what arrived together with them, which would stay in memory as long.
-function detached(bytes: Buffer): Buffer {
+/** A copy where the bytes are a small window on what arrived together with them, which would stay in memory as long. */
+export function detached(bytes: Buffer): Buffer {
   return bytes.buffer.byteLength > 2 * bytes.byteLength ? Buffer.from(bytes) : bytes;
 }

@@ -18,7 +18,7 @@ export interface Contract {
   readonly shared: boolean;
 }
 
-/** Text as JSON, for tests: no checksum, no version. */
+/** Text as JSON, for tests: no checksum, no version. A text that says so is its own label. */
 export const textCodec: Codec<string> = {
   encode: (stored) => Buffer.from(JSON.stringify(stored)),
   decode(bytes) {
@@ -29,6 +29,7 @@ export const textCodec: Codec<string> = {
     }
   },
   size: (stored) => stored.value.length,
+  label: (value) => /^label of .*$/.exec(value)?.[0],
 };
 
 /** A key whose variants differ by the values given for each name. */
@@ -162,6 +163,19 @@ function fenceTests(): void {
     expect((await look(key, ["a"])).usable).toBe(true);
   });
 
+  test("what only the outcome of a write names is invalidated together with the rest", async () => {
+    await putNow(key, "one", { tags: ["a"] });
+    await putNow(keyOf("other"), "two", { tags: ["group"] });
+    await putNow(keyOf("third"), "three", { tags: ["c"] });
+    const heard: Notice[] = [];
+    store.onInvalidated((notice) => heard.push(notice));
+    await (await store.begin(["a"])).commit({ also: ["group"] });
+    expect((await look(key)).usable).toBe(false);
+    expect((await look(keyOf("other"))).usable).toBe(false);
+    expect((await look(keyOf("third"))).usable).toBe(true);
+    expect(heard[0]?.tags).toEqual(["a", "group"]);
+  });
+
   test("a write that is only begun invalidates nothing", async () => {
     await putNow(key, "one", { tags: ["a"] });
     expect(await store.begin(["a"])).toMatchObject({ noted: true });
@@ -226,6 +240,76 @@ function variantTests(): void {
       stored: { value: "hallo" },
     });
     expect((await look(keyOf("k", { lang: "en" }))).stored).toBeUndefined();
+  });
+
+  test("what was stored under other names does not come back with them", async () => {
+    const [de, en] = [keyOf("k", { lang: "de" }), keyOf("k", { lang: "en" })];
+    await putNow(de, "before", { names: ["lang"] });
+    await putNow(de, "plain");
+    await putNow(en, "after", { names: ["lang"] });
+    expect((await look(de)).stored).toBeUndefined();
+    expect((await look(en)).stored?.value).toBe("after");
+    await putNow(de, "both", { names: ["color", "lang"] });
+    await putNow(en, "again", { names: ["lang"] });
+    expect((await look(de)).stored).toBeUndefined();
+    expect(await store.siblings(de)).toEqual([]);
+  });
+
+  test("a value without names does not come back either", async () => {
+    await putNow(keyOf("k"), "plain");
+    await putNow(keyOf("k", { lang: "de" }), "hallo", { names: ["lang"] });
+    await store.pass(keyOf("k"), [], Date.now() + 10_000);
+    expect((await look(keyOf("k"))).stored).toBeUndefined();
+  });
+
+  test("a variant that ends early, or is not storable any more, takes none of the others along", async () => {
+    const [de, en] = [keyOf("k", { lang: "de" }), keyOf("k", { lang: "en" })];
+    await putNow(de, "hallo", { names: ["lang"] });
+    const keepUntil = Date.now() + 100;
+    await store.put(en, ["lang"], storedOf("brief", { stamp: await clock(), keepUntil, freshUntil: keepUntil }));
+    await store.pass(keyOf("k", { lang: "fr" }), ["lang"], keepUntil);
+    const brief = { timeout: 5000, interval: 20 };
+    await vi.waitFor(async () => expect((await look(en)).stored).toBeUndefined(), brief);
+    await vi.waitUntil(() => Date.now() > keepUntil + 50, brief);
+    expect(await look(de)).toMatchObject({ usable: true, stored: { value: "hallo" } });
+  });
+
+  test("of more than 64 variants the oldest are evicted", async () => {
+    const variant = (i: number) => keyOf("k", { n: `${i}` });
+    for (let i = 0; i < 64; i++) await putNow(variant(i), `label of ${i}`, { names: ["n"] });
+    await putNow(variant(0), "label of 0", { names: ["n"] }); // becomes the youngest
+    for (let i = 64; i < 70; i++) await putNow(variant(i), `label of ${i}`, { names: ["n"] });
+    const held = await Promise.all(Array.from({ length: 70 }, async (_, i) => (await look(variant(i))).stored?.value));
+    expect(held.flatMap((value, i) => (value === undefined ? [i] : []))).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await store.siblings(keyOf("k"))).toHaveLength(64);
+  });
+
+  test("the variants of a key are told by their labels, latest first, usable or not, and may be recalled", async () => {
+    const names = ["lang"];
+    await putNow(keyOf("k", { lang: "de" }), "label of de", { names, tags: ["a"] });
+    await putNow(keyOf("k", { lang: "fr" }), "without", { names });
+    await putNow(keyOf("k", { lang: "en" }), "label of en", { names, tags: ["b"] });
+    await invalidate("b");
+    const siblings = await store.siblings(keyOf("k", { lang: "es" }));
+    expect(siblings.map(({ label }) => label)).toEqual(["label of en", "label of de"]);
+    const recalled = siblings.map(async ({ id }) => (await store.recall(keyOf("k"), id))?.value);
+    expect(await Promise.all(recalled)).toEqual(["label of en", "label of de"]);
+  });
+
+  test("a variant stored again has its latest label alone", async () => {
+    const de = keyOf("k", { lang: "de" });
+    await putNow(de, "label of 1", { names: ["lang"] });
+    await putNow(de, "label of 2", { names: ["lang"] });
+    expect((await store.siblings(de)).map(({ label }) => label)).toEqual(["label of 2"]);
+    await putNow(de, "without", { names: ["lang"] });
+    expect(await store.siblings(de)).toEqual([]);
+  });
+
+  test("a key of which nothing is stored has no variants, and nothing to recall", async () => {
+    expect(await store.siblings(keyOf("k"))).toEqual([]);
+    expect(await store.recall(keyOf("k"), "x")).toBeUndefined();
+    await putNow(keyOf("k", { lang: "de" }), "label of de", { names: ["lang"] });
+    expect(await store.siblings(keyOf("other"))).toEqual([]);
   });
 
   test("a value stored again replaces the first", async () => {
@@ -365,6 +449,13 @@ function sharedTests(): void {
     await putNow(key, "hallo", { tags: ["a", "own"], names: ["lang"] });
     const reading = await other.look({ key, tags: ["a"], limits: [] });
     expect(reading).toMatchObject({ usable: true, stored: { value: "hallo", tags: ["a", "own"] } });
+  });
+
+  test("the variants that one stores the other is told of, and may recall", async () => {
+    await putNow(key, "label of de", { names: ["lang"] });
+    const [sibling] = await other.siblings(keyOf("k"));
+    expect(sibling?.label).toBe("label of de");
+    expect((await other.recall(keyOf("k"), sibling?.id ?? ""))?.value).toBe("label of de");
   });
 
   test("what one invalidates the other cannot use once the commit has resolved", async () => {

@@ -104,6 +104,21 @@ describe("a failure", () => {
     expect(await (await watched).landed(60_000)).toBeUndefined();
   });
 
+  test("of a question for variants is that there are none, and counts like any other", async () => {
+    const { below, store, look } = make();
+    for (let i = 0; i < 2; i++) {
+      const siblings = store.siblings(KEY);
+      below.only("siblings").fail(down());
+      expect(await siblings).toEqual([]);
+      const recalled = store.recall(KEY, "x");
+      below.only("recall").fail(down());
+      expect(await recalled).toBeUndefined();
+    }
+    await failing(below, look());
+    expect([store.siblings(KEY), store.recall(KEY, "x")]).toEqual([[], undefined]);
+    expect(below.taken("siblings")).toEqual([]);
+  });
+
   test("of storing is dropped, with a line for who debugs", async () => {
     const { below, store, log } = make();
     const done = [store.put(KEY, [], storedOf("one")), store.pass(KEY, [], 1)];

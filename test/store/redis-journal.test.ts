@@ -57,7 +57,7 @@ describe("a write under way", () => {
 
   test("that may go on after it was given up is invalidated for at once, and again when its lease has run out", async () => {
     const writer = await stores.connected({ journalLease: 300 });
-    await (await writer.begin(["a"])).commit(true);
+    await (await writer.begin(["a"])).commit({ mayGoOn: true });
     expect((await look()).usable).toBe(false);
     const { clock } = (await look()).fence;
     await store.put(key, [], storedOf("fetched before it was applied", { stamp: clock, tags: ["a"] }));
@@ -68,6 +68,11 @@ describe("a write under way", () => {
 
   test("of more tags than are worth naming is one of everything", async () => {
     await (await store.begin(Array.from({ length: 5000 }, (_, i) => `t${i}`))).commit();
+    expect((await look()).usable).toBe(false);
+  });
+
+  test("whose outcome names more tags than are worth naming is one of everything, too", async () => {
+    await (await store.begin(["z"])).commit({ also: Array.from({ length: 5000 }, (_, i) => `t${i}`) });
     expect((await look()).usable).toBe(false);
   });
 
@@ -86,6 +91,15 @@ describe("while Redis is away", () => {
     stores.redis.freeze();
     await write.commit();
     expect(heard).toMatchObject([{ tags: ["a"] }]);
+    stores.redis.thaw();
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
+    expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
+  });
+
+  test("what only the outcome of a write named is kept and replayed with the rest", async () => {
+    const write = await store.begin(["z"]);
+    stores.redis.freeze();
+    await write.commit({ also: ["a"] });
     stores.redis.thaw();
     const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
     expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });

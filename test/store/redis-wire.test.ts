@@ -113,6 +113,9 @@ describe("commands", () => {
       const watch = await store.watch(key, []);
       await store.look({ key, tags: ["a"], limits });
       await store.pass(keyOf("p"), [], Date.now() + 1000);
+      await put(store, "label of one", ["a"], ["lang"]);
+      await store.pass(key, ["lang"], Date.now() + 1000);
+      for (const { id } of await store.siblings(key)) await store.recall(key, id);
       await (await store.begin(["a"])).commit();
       (await store.begin(["a"])).discard();
       watch.close();
@@ -123,6 +126,7 @@ describe("commands", () => {
       "EVALSHA",
       "GET",
       "HELLO",
+      "HGETALL",
       "INFO",
       "SET",
       "SUBSCRIBE",
@@ -144,12 +148,87 @@ describe("commands", () => {
     await forget();
     expect((await store.lead(key, [], ["a"], 1000)).lease).toBeDefined();
     await forget();
+    await put(store, "label of one", ["a"], ["lang"]);
+    expect(await store.siblings(key)).toHaveLength(1);
+    await forget();
     const write = await store.begin(["a"]);
     expect(write.noted).toBe(true);
     await forget();
     await write.commit();
     expect((await store.look({ key, tags: ["a"], limits: [] })).usable).toBe(false);
     expect(await stores.redis.command("ZCARD", "forebay:{fence}:w")).toBe(0);
+  });
+});
+
+describe("variants", () => {
+  const variantOf = (n: number) => keyOf("k", { n: `${n}` });
+  const kept = () => stores.redis.command("KEYS", "forebay:{*}:[riv]*") as Promise<string[]>;
+  const store64 = async (names: string[], count: number) => {
+    for (let i = 0; i < count; i++) await direct.put(variantOf(i), names, storedOf(`label of ${i}`));
+  };
+
+  test("storing one is one trip, and so is asking for its siblings, and recalling one", async () => {
+    await put(direct, "label of one", ["a"], ["lang"]);
+    expect(await tripsOf(() => put(store, "two", ["a"], ["lang"]))).toEqual([["BITFIELD_RO"], ["EVALSHA"]]);
+    await put(direct, "label of one", ["a"], ["lang"]);
+    expect(await tripsOf(async () => store.siblings(key))).toEqual([["HGETALL"]]);
+    const [sibling] = await direct.siblings(key);
+    expect(await tripsOf(async () => store.recall(key, sibling?.id ?? ""))).toEqual([["GET"]]);
+    expect(await tripsOf(async () => store.pass(key, ["lang"], Date.now() + 1000))).toEqual([["EVALSHA"]]);
+  });
+
+  test("there are never more than 64 of one key, under whatever names, and each ends", async () => {
+    await direct.put(keyOf("k"), [], storedOf("plain"));
+    await store64(["n"], 70);
+    expect(await kept()).toHaveLength(64 + 2);
+    await store64(["m", "n"], 3);
+    const keys = await kept();
+    expect(keys).toHaveLength(3 + 2);
+    const ends = await Promise.all(keys.map(async (each) => Number(await stores.redis.command("PTTL", each))));
+    for (const ms of ends) expect(ms).toBeGreaterThan(0);
+    for (const ms of ends) expect(ms).toBeLessThanOrEqual(60_000);
+  });
+
+  test("an index outlives none of its variants, and those that are over make room first", async () => {
+    await direct.put(variantOf(100), ["n"], storedOf("long", { keepUntil: Date.now() + 60_000 }));
+    const keepUntil = Date.now() + 60;
+    for (let i = 0; i < 63; i++) await direct.put(variantOf(i), ["n"], storedOf("brief", { keepUntil }));
+    await vi.waitUntil(() => Date.now() > keepUntil + 20, { interval: 10 });
+    await store64(["n"], 10);
+    expect((await direct.look({ key: variantOf(100), tags: [], limits: [] })).stored?.value).toBe("long");
+    const [index = ""] = (await kept()).filter((each) => each.endsWith(":i"));
+    expect(Number(await stores.redis.command("HLEN", index))).toBe(1 + 11);
+  });
+
+  test("what is not ours under their keys is passed over and replaced", async () => {
+    await put(direct, "label of one", ["a"], ["lang"]);
+    const [index = "", record = "", variant = ""] = (await kept()).sort();
+    const broken: string[][] = [
+      ["SET", index, "garbage"],
+      ["DEL", index],
+      ["HSET", index, "x", "garbage", "y", "1 2", "names", "garbage"],
+      ["LPUSH", index, "garbage"],
+      ["LPUSH", record, "garbage"],
+      ["SET", record, "garbage"],
+      ["DEL", record],
+      ["LPUSH", variant, "garbage"],
+    ];
+    for (const command of broken) {
+      if (command[0] === "LPUSH") await stores.redis.command("DEL", command[1] ?? "");
+      await stores.redis.command(...command);
+      expect((await direct.siblings(key)).length).toBeLessThanOrEqual(1);
+      await direct.look({ key, tags: ["a"], limits: [] });
+      await put(direct, "label of two", ["a"], ["lang"]);
+      expect((await direct.look({ key, tags: ["a"], limits: [] })).stored?.value).toBe("label of two");
+      const siblings = await direct.siblings(key);
+      expect(siblings.map(({ label }) => label)).toEqual(["label of two"]);
+      expect((await direct.recall(key, siblings[0]?.id ?? ""))?.value).toBe("label of two");
+      expect((await kept()).sort()).toEqual([index, record, variant]);
+    }
+    await stores.redis.command("DEL", variant);
+    await stores.redis.command("LPUSH", variant, "garbage");
+    const [sibling] = await direct.siblings(key);
+    expect(await direct.recall(key, sibling?.id ?? "")).toBeUndefined();
   });
 });
 

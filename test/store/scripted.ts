@@ -1,13 +1,15 @@
 // A store below the one under test that answers what the test says, when the test says it: every question is kept until
 // it is answered, and its arguments can be looked at.
 
-import type { Lead, Notice, Question, Reading, Store, Stored, Watch, Write } from "../../src/store/store.ts";
+import type { Lead, Notice, Question, Reading, Sibling, Store, Stored, Watch, Write } from "../../src/store/store.ts";
 
 interface Answers {
   look: Reading<string>;
   lead: Lead<string>;
   watch: Watch;
   put: undefined;
+  siblings: readonly Sibling[];
+  recall: Stored<string> | undefined;
   pass: undefined;
   begin: Write;
 }
@@ -52,6 +54,8 @@ export function createScriptedStore(): Scripted {
       lead: ask("lead"),
       watch: ask("watch"),
       put: ask("put"),
+      siblings: ask("siblings"),
+      recall: ask("recall"),
       pass: ask("pass"),
       begin: ask("begin"),
       onInvalidated: (listener) => void listeners.push(listener),

@@ -359,6 +359,18 @@ describe("what is put", () => {
     expect((await answered(parts, parts.look(), AWAY)).asked.key).toBe(KEY);
   });
 
+  test("and stale from the start is not hidden by a fresh value that it took the place of", async () => {
+    const parts = await warm(1000);
+    void parts.store.put(KEY, [], { ...ONE, value: "two", freshUntil: NOW });
+    expect((await answered(parts, parts.look(), AWAY)).asked.key).toBe(KEY);
+  });
+
+  test("and made before what is held leaves that where it is", async () => {
+    const parts = await warm(1000);
+    void parts.store.put(KEY, [], { ...ONE, value: "older", stamp: 9, freshUntil: NOW });
+    expect(await parts.look()).toMatchObject({ usable: true, stored: { value: "one" } });
+  });
+
   test("and stale costs no room that fresh values have", async () => {
     const parts = make(1000, 2000);
     await answered(parts, parts.look(), holding(ONE));
