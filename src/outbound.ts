@@ -1,9 +1,9 @@
 // Towards the origin and back: what a gateway strips and adds on the way (http/forwarding.ts), and how long it took.
 
 import type { Origin } from "./cache/fetching.ts";
-import { has, without } from "./http/fields.ts";
+import { field, has, without } from "./http/fields.ts";
 import { towardsClient, towardsOrigin } from "./http/forwarding.ts";
-import { type Fields, withFields } from "./http/message.ts";
+import { type Response, withFields } from "./http/message.ts";
 import type { Clients } from "./limit/client.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -14,8 +14,15 @@ export interface OutboundParts {
   readonly elapsed: () => number;
 }
 
-/** The origin's own, where this proxy limits: two answers to one question would contradict each other. */
-const LIMIT_FIELDS: ReadonlySet<string> = new Set([
+/**
+ * Cache directives for this proxy alone (RFC 9213 §2.2). They end here: what an origin tells the cache that hears of its
+ * writes must not reach one further out that does not, be it another Forebay. CDN-Cache-Control goes on.
+ */
+const TARGETED = "forebay-cache-control";
+const ENDING_HERE: ReadonlySet<string> = new Set([TARGETED]);
+/** Where this proxy limits, the origin's own limits too: two answers to one question would contradict each other. */
+const LIMITED: ReadonlySet<string> = new Set([
+  TARGETED,
   ...["ratelimit", "ratelimit-policy", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"],
 ]);
 
@@ -29,14 +36,18 @@ export function createOrigin({ upstream, clients, elapsed }: OutboundParts): Ori
     try {
       const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
       const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
-      const fields = trace.limit === "none" ? received : without(received, LIMIT_FIELDS);
-      return { ...response, fields, endsAtClose: !isFramed(response.fields) };
+      const targeted = field(received, TARGETED);
+      const isUnlimited = trace.limit === "none";
+      const fields =
+        isUnlimited && targeted === undefined ? received : without(received, isUnlimited ? ENDING_HERE : LIMITED);
+      return { ...response, fields, targeted, endsAtClose: !isFramed(response) };
     } finally {
       trace.msOrigin += elapsed() - began;
     }
   };
 }
 
-function isFramed(fields: Fields): boolean {
-  return has(fields, "content-length") || has(fields, "transfer-encoding");
+/** RFC 9112 §6.3. A 204 ends with its head. */
+function isFramed({ status, fields }: Response): boolean {
+  return status === 204 || has(fields, "content-length") || has(fields, "transfer-encoding");
 }

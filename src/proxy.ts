@@ -5,6 +5,7 @@
 
 import { type Cache, createCache } from "./cache/cache.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
+import { invalidatedByResponse } from "./cache/outcome.ts";
 import type { CachePolicy } from "./cache/policy.ts";
 import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
@@ -18,7 +19,7 @@ import type { Clients } from "./limit/client.ts";
 import { type Asked, type LimitedRoute, type Limiter, tooMany } from "./limit/limiter.ts";
 import { createOrigin } from "./outbound.ts";
 import { type About, type Answer, Passage } from "./passage.ts";
-import { andThen, type Soon, type Store, type Verdict } from "./store/store.ts";
+import { andThen, type Soon, type Store, type Verdict, type WriteEnd } from "./store/store.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 /** What the proxy needs to know of a route. */
@@ -39,11 +40,15 @@ export interface ProxyParts {
   readonly upstream: Pick<Upstream, "forward">;
   /** The response that tells of an error; `isUnsent`: the origin cannot have seen the request. */
   readonly failure: (error: unknown) => { readonly response: Response; readonly isUnsent: boolean };
+  /** Hears of content that broke off on its way into the store: where nobody reads along, no client notices. */
+  readonly broken: (error: Error, request: Request) => void;
   readonly newId: () => string;
   /** Epoch ms. */
   readonly now: () => number;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
 /** One request under way. */
@@ -57,7 +62,8 @@ interface Exchange {
 
 interface Written {
   readonly response: Response;
-  readonly outcome: "done" | "not-done" | "unknown";
+  /** undefined: it did not happen. */
+  readonly end: WriteEnd | undefined;
 }
 
 /** For a client that has left: nobody reads it. */
@@ -65,9 +71,9 @@ const GONE = problem(502, "The client has left.");
 
 /** The handler of the public listener. What it returns never rejects. */
 export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answer> {
-  const { match, clients, limiter, tagger, store, now, elapsed } = parts;
+  const { match, clients, limiter, tagger, store, elapsed } = parts;
   const origin = createOrigin(parts);
-  const cache: Cache = createCache({ store, origin, now, elapsed });
+  const cache: Cache = createCache({ ...parts, origin });
 
   function proxy(received: Request): Soon<Answer> {
     const request = asBelieved(received, clients);
@@ -114,10 +120,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       case "forward":
         return cache.fetch(visit, found);
       case "unsatisfiable":
-        return problem(504, "Nothing stored answers this only-if-cached request.", [
-          "Cache-Status",
-          cacheStatus.unsatisfiable(),
-        ]);
+        return problem(504, "Nothing stored answers this only-if-cached request.");
     }
   }
 
@@ -132,9 +135,9 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       if (!noted.noted && route.onStoreFailure === "refuse")
         return problem(503, "Writes wait until the store is back.");
       isForwarded = true;
-      const { response, outcome } = await written(exchange);
-      if (outcome === "not-done") noted.discard();
-      else await timed(about, elapsed, noted.commit(outcome === "unknown"));
+      const { response, end } = await written(exchange);
+      if (end === undefined) noted.discard();
+      else await timed(about, elapsed, noted.commit(end));
       return response;
     });
     if (!isForwarded) noted.discard();
@@ -142,23 +145,22 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   }
 
   /** A 4xx says that the write did not happen. After a 5xx nobody knows; where there was no answer it may even go on. It
-   * is not given up when its client leaves: then it would go on unseen. */
+   * is not given up when its client leaves: then it would go on unseen. What only a good response names is invalidated too. */
   async function written(exchange: Exchange): Promise<Written> {
     try {
-      const response = await forward(exchange, { reason: "method", signal: undefined });
-      return { response, outcome: response.status < 400 || response.status >= 500 ? "done" : "not-done" };
+      const response = await forward(exchange, { reason: passReason(exchange), signal: undefined });
+      const isRefused = response.status >= 400 && response.status < 500;
+      return { response, end: isRefused ? undefined : { also: invalidatedByResponse(exchange.request, response) } };
     } catch (error) {
       const { response, isUnsent } = parts.failure(error);
-      return { response, outcome: isUnsent ? "not-done" : "unknown" };
+      return { response, end: isUnsent ? undefined : { mayGoOn: true } };
     }
   }
 
   /** Neither cached nor invalidating; upgrades too, which become tunnels with the origin's 101. */
   function pass(exchange: Exchange): Soon<Response> {
-    const reason = exchange.route.cache === false || exchange.request.upgrade !== undefined ? "bypass" : "method";
-    return andThen(verdictsOn(exchange), (verdicts) =>
-      limited(exchange, verdicts, () => forward(exchange, { reason, signal: exchange.request.signal })),
-    );
+    const how = { reason: passReason(exchange), signal: exchange.request.signal };
+    return andThen(verdictsOn(exchange), (verdicts) => limited(exchange, verdicts, () => forward(exchange, how)));
   }
 
   async function forward(
@@ -200,6 +202,11 @@ function asBelieved(received: Request, clients: Clients): Request {
 
 function answer({ status, fields, content, tunnel }: Response, about: About): Answer {
   return tunnel === undefined ? { status, fields, content, about } : { status, fields, content, tunnel, about };
+}
+
+/** Why a request goes by the cache: bypass is the more specific reason (RFC 9211 §2.2). */
+function passReason({ request, route }: Exchange): Forward {
+  return route.cache === false || request.upgrade !== undefined ? "bypass" : "method";
 }
 
 function rawPath(target: string): string {

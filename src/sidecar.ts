@@ -21,7 +21,7 @@ import { createLimits } from "./store/limits.ts";
 import { createMemoryStore } from "./store/memory.ts";
 import type { Health, Store } from "./store/store.ts";
 import { createTieredStore } from "./store/tiered.ts";
-import { type FailureKind, failureResponse, UpstreamFailure } from "./upstream/failure.ts";
+import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
 import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
 export interface Sidecar {
@@ -45,17 +45,20 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
   const counts = createLimits({ now, max: LOCAL_QUOTAS });
   // Memory never falls silent: nothing need be noted for that.
   const local = config.store.redis === undefined ? { charge: counts.charge } : counts;
+  const originFailed = createFailureLog(log);
   const proxy = createProxy({
     match: createRouter(config.routes),
     clients,
     limiter: createLimiter({ global: config.rateLimit, clients, local, now }),
     tagger: createTagger(config.routes),
     store,
-    upstream: { forward: withFailureLog(upstream, log) },
+    upstream: { forward: withFailureLog(upstream, originFailed) },
     failure: (error) => failed(error, log),
+    broken: (error, { method }) => originFailed("origin failed in the middle of its response", { error, method }),
     newId: randomUUID,
     now,
     elapsed: () => performance.now(),
+    random: Math.random,
   });
   let isReady = false;
   const admin = createListener(createAdmin({ health: () => ({ store: store.health() }), isReady: () => isReady }));
@@ -112,18 +115,28 @@ function failed(error: unknown, log: Log): { response: Response; isUnsent: boole
   return { response: problem(500, "The proxy failed to answer this request."), isUnsent: false };
 }
 
-/** `upstream` with a line in the log for its failures, one a second at the most for each kind. */
-function withFailureLog(upstream: Upstream, log: Log): Upstream["forward"] {
-  const silentUntil = new Map<FailureKind, number>();
+type FailureLog = (message: string, failure: { readonly error: unknown; readonly method: string }) => void;
+
+/** Failures of the origin in the log, one a second at the most for each kind. */
+function createFailureLog(log: Log): FailureLog {
+  const silentUntil = new Map<string, number>();
+  return (message, { error, method }) => {
+    const kind = error instanceof UpstreamFailure ? error.kind : "given-up";
+    const at = performance.now();
+    if (kind === "aborted" || at < (silentUntil.get(message + kind) ?? 0)) return;
+    silentUntil.set(message + kind, at + 1000);
+    const cause = error instanceof UpstreamFailure ? error.cause : error;
+    log.warn(message, { kind, method, cause: String(cause ?? "") });
+  };
+}
+
+/** `upstream` with a line in the log where there is no response. */
+function withFailureLog(upstream: Upstream, failed: FailureLog): Upstream["forward"] {
   return async (request) => {
     try {
       return await upstream.forward(request);
     } catch (error) {
-      const at = performance.now();
-      if (error instanceof UpstreamFailure && error.kind !== "aborted" && at >= (silentUntil.get(error.kind) ?? 0)) {
-        silentUntil.set(error.kind, at + 1000);
-        log.warn("origin failed", { kind: error.kind, method: request.method, cause: String(error.cause ?? "") });
-      }
+      if (error instanceof UpstreamFailure) failed("origin failed", { error, method: request.method });
       throw error;
     }
   };

@@ -28,14 +28,19 @@ export interface Cache {
 interface CacheParts {
   readonly store: Store<StoredResponse>;
   readonly origin: Origin;
+  /** Hears of content that broke off on its way into the store. */
+  readonly broken: (error: Error, request: Request) => void;
   /** Epoch ms. */
   readonly now: () => number;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
-export function createCache({ store, origin, now, elapsed }: CacheParts): Cache {
-  const collapsing = createCollapsing({ store, now, elapsed, fetch: createFetch({ store, origin, now }) });
+export function createCache({ store, origin, broken, now, elapsed, random }: CacheParts): Cache {
+  const fetch = createFetch({ store, origin, broken, now, elapsed, random });
+  const collapsing = createCollapsing({ store, now, elapsed, fetch });
 
   function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
     const found = decide(visit, reading, now());

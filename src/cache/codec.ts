@@ -5,6 +5,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import type { Codec, Stored } from "../store/store.ts";
+import { labelOf } from "./siblings.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 export const responseCodec: Codec<StoredResponse> = {
@@ -37,10 +38,12 @@ export const responseCodec: Codec<StoredResponse> = {
   size({ value, tags }) {
     return OBJECTS_BYTES + value.body.byteLength + textBytes(value.fields) + textBytes(tags) + textBytes(value.names);
   },
+
+  label: labelOf,
 };
 
 /** Raised with every change of layout or meaning. */
-const VERSION = 1;
+const VERSION = 2;
 const CRC_AT = 1;
 const LENGTH_AT = 5;
 const HEAD_AT = 9;
@@ -56,13 +59,13 @@ type Head = [
   fields: readonly string[],
   names: readonly string[],
   tags: readonly string[],
-  validators: (string | null)[],
+  texts: (string | null)[],
   bodyLength: number,
 ];
 
 const NUMBERS = 10;
 const FLAGS = 2;
-const VALIDATORS = 2;
+const TEXTS = 3;
 
 function toHead({ value, stamp, tags, freshUntil, keepUntil }: Stored<StoredResponse>): Head {
   return [
@@ -82,13 +85,13 @@ function toHead({ value, stamp, tags, freshUntil, keepUntil }: Stored<StoredResp
     value.fields,
     value.names,
     tags,
-    [value.etag ?? null, value.lastModified ?? null],
+    [value.etag ?? null, value.lastModified ?? null, value.targeted ?? null],
     value.body.byteLength,
   ];
 }
 
 function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefined {
-  const [numbers, flags, fields, names, tags, validators, bodyLength] = head;
+  const [numbers, flags, fields, names, tags, texts, bodyLength] = head;
   if (bodyLength !== body.byteLength) return undefined;
   const [stamp, freshUntil, keepUntil, status, requestTime, responseTime, initialAge, lifetime, swr, sie] =
     numbers as unknown as Ten;
@@ -104,8 +107,9 @@ function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefi
     staleIfError: sie,
     alwaysValidate: flags[0] === true,
     mustRevalidate: flags[1] === true,
-    etag: validators[0] ?? undefined,
-    lastModified: validators[1] ?? undefined,
+    etag: texts[0] ?? undefined,
+    lastModified: texts[1] ?? undefined,
+    targeted: texts[2] ?? undefined,
     names,
   };
   return { value, stamp, tags, freshUntil, keepUntil };
@@ -116,7 +120,7 @@ type Ten = [number, number, number, number, number, number, number, number, numb
 
 function isHead(head: unknown): head is Head {
   if (!Array.isArray(head) || head.length !== 7) return false;
-  const [numbers, flags, fields, names, tags, validators, bodyLength] = head;
+  const [numbers, flags, fields, names, tags, texts, bodyLength] = head;
   return (
     isListOf(numbers, Number.isFinite, NUMBERS) &&
     isListOf(flags, (each) => typeof each === "boolean", FLAGS) &&
@@ -124,7 +128,7 @@ function isHead(head: unknown): head is Head {
     fields.length % 2 === 0 &&
     isListOf(names, isText) &&
     isListOf(tags, isText) &&
-    isListOf(validators, (each) => each === null || isText(each), VALIDATORS) &&
+    isListOf(texts, (each) => each === null || isText(each), TEXTS) &&
     Number.isSafeInteger(bodyLength)
   );
 }

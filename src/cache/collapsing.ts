@@ -1,16 +1,16 @@
 // Many requests, one fetch: who fetches, and who waits for whom. Inside the process the first request begins a flight
-// and the others follow it (flights.ts); among the sidecars the flights' leaders compete for one lease, and whoever
-// does not get it is woken when it lands. A wait ends at `collapse.wait`: then a request asks the origin by itself.
+// and the others follow it (flights.ts, following.ts); among the sidecars the flights' leaders compete for one lease,
+// and whoever does not get it is woken when it lands. A wait ends at `collapse.wait`: then a request asks the origin by
+// itself.
 
-import type { Signal } from "../http/abort.ts";
 import type { Response } from "../http/message.ts";
 import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
-import { deliver } from "./delivery.ts";
-import { type Fetch, insteadOfError, reasonOf } from "./fetching.ts";
+import { type Fetch, reasonOf } from "./fetching.ts";
 import { createFlights, type Ending, type Flight } from "./flights.ts";
+import { createFollowing, deliverable } from "./following.ts";
 import { createGatherings } from "./gathering.ts";
-import { type Forward, isShareable, type Reuse, reuse } from "./reuse.ts";
-import { cacheStatus } from "./status.ts";
+import { isPartial, isShareable } from "./reuse.ts";
+import { insteadOfError } from "./stale-if-error.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { decide, type Found, namesOf, timed, type Visit } from "./visit.ts";
 
@@ -48,6 +48,7 @@ type TakeOff =
 export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts): Collapsing {
   const flights = createFlights();
   const gatherings = createGatherings();
+  const { follow, shared } = createFollowing({ store, now });
 
   async function collapsed(visit: Visit, first: Found): Promise<Response> {
     const reason = reasonOf(first.decision);
@@ -58,12 +59,12 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
     for (let found = first; ; ) {
       const flight = flights.join(flightKey(visit, found), found.reading.fence);
       if (flight === undefined) return lead(visit, found, until);
-      const ending = await within(flight.ended, until - now(), visit.request.signal);
-      if (ending?.kind !== "stored") return unshared(visit, found, ending);
-      if (await mayShare(visit, ending)) return shared(visit, reason, ending.stored.value);
+      const followed = await follow(visit, flight, { reason, waitMs: until - now() });
+      if (followed?.kind === "shared") return followed.response;
+      if (followed?.kind !== "stored") return unshared(visit, found, followed);
       found = await again(visit);
       const stored = deliverable(found.decision);
-      if (stored !== undefined) return shared(visit, reason, stored);
+      if (stored !== undefined) return shared(visit, { reason, status: followed.status }, stored);
       if (!found.reading.fence.shared || !mayCollapse(visit, found, now())) return alone(visit, found);
     }
   }
@@ -77,10 +78,9 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
       await place.mayLeave;
       return ended(flight, fly(visit, found, { flight, isRead: true, isFollowed: place.isFollowed }));
     }
-    const ending = await within(flight.ended, waitOf(visit), visit.request.signal);
-    if (ending?.kind !== "stored") return unshared(visit, found, ending);
-    const mayHave = await mayShare(visit, ending);
-    return mayHave ? shared(visit, reasonOf(found.decision), ending.stored.value) : alone(visit, found);
+    const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs: waitOf(visit) });
+    if (followed?.kind === "shared") return followed.response;
+    return followed?.kind === "stored" ? alone(visit, found) : unshared(visit, found, followed);
   }
 
   /** By itself: stored where it may be, shared with nobody under way. */
@@ -91,7 +91,7 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
   async function lead(visit: Visit, found: Found, until: number): Promise<Response> {
     const flight = flights.begin(flightKey(visit, found), found.reading.fence);
     const start = await ended(flight, takeOff(visit, { flight, names: namesOf(found.reading), until }));
-    if (start.kind === "landed") return shared(visit, reasonOf(found.decision), start.stored);
+    if (start.kind === "landed") return shared(visit, { reason: reasonOf(found.decision) }, start.stored);
     if (start.kind === "alone") return alone(visit, start.found);
     return ended(flight, fly(visit, start.found, { flight, lease: start.lease, isRead: true }));
   }
@@ -106,8 +106,8 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
       flown.lease?.release(LANDINGS[ending.kind]);
       flown.flight.end(ending);
     };
-    const { isRead, isFollowed = false } = flown;
-    return fetch(visit, found, { land, signal: undefined, isRead, isFollowed });
+    const { flight, isRead, isFollowed = false } = flown;
+    return fetch(visit, found, { arrive: flight.arrive, land, signal: undefined, isRead, isFollowed });
   }
 
   /** Before a flight's fetch: the lease, or what its holder brings. Each turn asks for the lease and looks, in one trip. */
@@ -174,32 +174,12 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
     return decide(visit, reading, now());
   }
 
-  /** Whether what a flight stored may also answer this follower of it: same variant, no validation owed, and none of the tags
-   * that only the response knew invalidated since. */
-  async function mayShare(
-    visit: Visit,
-    { stored, names, variant }: Extract<Ending, { kind: "stored" }>,
-  ): Promise<boolean> {
-    if (visit.key.variant(names) !== variant) return false;
-    const { request, policy } = visit;
-    const decision = reuse({ request, stored: stored.value, usable: true, policy, now: now() });
-    if (deliverable(decision) === undefined) return false;
-    if (stored.tags.every((tag) => visit.tags.includes(tag))) return true;
-    const { fence } = await store.look({ key: undefined, tags: stored.tags, limits: [] });
-    return fence.shared && fence.latest <= stored.stamp;
-  }
-
-  function shared(visit: Visit, reason: Forward, stored: StoredResponse): Response {
-    visit.trace.cache = "collapsed";
-    return deliver(visit, stored, { now: now(), status: cacheStatus.forwarded({ reason, collapsed: true }) });
-  }
-
   /** What a follower does whose flight brought nothing for it. An origin that cannot be asked is not asked once more for
    * each; after an error of its own it is, where nothing stale stands in: the error may have been about the leader. */
   async function unshared(visit: Visit, found: Found, ending: Exclude<Ending, { kind: "stored" }> | undefined) {
     if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
     const status = ending.kind === "server-error" ? { status: ending.status } : {};
-    const stale = insteadOfError(visit, found, { now: now(), ...status });
+    const stale = insteadOfError(visit, found, { now: now(), collapsed: true, ...status });
     if (stale !== undefined) return stale;
     if (ending.kind === "failed") throw ending.error;
     return alone(visit, found);
@@ -218,11 +198,6 @@ async function ended<T>(flight: Flight, step: Promise<T>): Promise<T> {
   }
 }
 
-/** What may be delivered without asking: fresh, or stale for a moment in which somebody validates it. */
-function deliverable(decision: Reuse): StoredResponse | undefined {
-  return decision.kind === "fresh" || decision.kind === "stale-while-revalidate" ? decision.stored : undefined;
-}
-
 /** Another sidecar brought it meanwhile. */
 function landed(
   visit: Visit,
@@ -232,7 +207,7 @@ function landed(
   lease?.release("stored");
   if (stored === undefined) return onItsOwn(flight, found);
   const names = namesOf(found.reading);
-  flight.end({ kind: "stored", stored, names, variant: visit.key.variant(names) });
+  flight.end({ kind: "stored", status: undefined, stored, names, variant: visit.key.variant(names) });
   return { kind: "landed", stored: stored.value };
 }
 
@@ -244,6 +219,8 @@ function onItsOwn(flight: Flight, found: Found): TakeOff {
 /** Whether a request may wait for another's fetch, or make others wait for its own. */
 function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
   if (policy.collapse === false || !isShareable(request, policy)) return false;
+  // It asks the origin for its part alone; what it has validated is the whole.
+  if (decision.kind === "forward" && isPartial(request)) return false;
   // A client that insists on the origin is not served by a fetch that began before it asked.
   if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
   // What must be validated for each request would only make them wait in a row.
@@ -265,23 +242,4 @@ function waitOf({ policy }: Visit): number {
 
 function leaseOf({ policy }: Visit): number {
   return policy.collapse === false ? BACKGROUND_LEASE_MS : policy.collapse.lease;
-}
-
-/** What `promise` gives; undefined after `ms`; rejects when `signal` aborts. */
-function within<T>(promise: Promise<T>, ms: number, signal: Signal): Promise<T | undefined> {
-  return new Promise((resolve, reject) => {
-    const leave = () => settle(() => reject(new Error("the client has left")));
-    const timer = setTimeout(() => settle(() => resolve(undefined)), Math.max(0, ms));
-    const settle = (then: () => void) => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", leave);
-      then();
-    };
-    signal.addEventListener("abort", leave);
-    if (signal.aborted) leave();
-    promise.then(
-      (value) => settle(() => resolve(value)),
-      (error: unknown) => settle(() => reject(error)),
-    );
-  });
 }

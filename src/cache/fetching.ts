@@ -1,20 +1,26 @@
 // One fetch from the origin through to the store: forward or validate, freshen on a 304, store what may be stored,
 // and tell how it ended. Who fetches, and who waits instead, is collapsing.ts.
 
-import { Abort, type Signal } from "../http/abort.ts";
-import { field } from "../http/fields.ts";
+import type { Signal } from "../http/abort.ts";
+import { field, has, only } from "../http/fields.ts";
 import { type Fields, type Request, type Response, release } from "../http/message.ts";
 import type { Soon, Store } from "../store/store.ts";
 import { clientHolds, deliver, fieldsOf304 } from "./delivery.ts";
 import { createFill } from "./fill.ts";
-import type { Ending } from "./flights.ts";
+import type { Arriving, Ending } from "./flights.ts";
 import { currentAge, keepSeconds } from "./freshness.ts";
+import { groupTags } from "./groups.ts";
+import { asGet, heedHead } from "./head.ts";
+import { type Leash, leashed } from "./leash.ts";
+import { marks } from "./marks.ts";
 import { type Forward, isPartial, type Reuse } from "./reuse.ts";
+import { mayOffer, named, type Offer, offers } from "./siblings.ts";
+import { insteadOfError } from "./stale-if-error.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredHead, StoredResponse } from "./stored-response.ts";
 import { complete, type NotStorable, type Storing, type StoringAsk, storing } from "./storing.ts";
-import { conditionalFields, freshen } from "./validation.ts";
-import { type Found, namesOf, type Trace, type Visit } from "./visit.ts";
+import { conditionalFields, freshen, ownLines } from "./validation.ts";
+import { type Found, namesOf, type Trace, timed, type Visit } from "./visit.ts";
 
 /** Asks the origin; rejects where it cannot be asked. `signal` undefined: the fetch outlives its client. The time it takes is added to `trace`. */
 export type Origin = (
@@ -23,6 +29,8 @@ export type Origin = (
 ) => Promise<Response>;
 
 export interface FetchOptions {
+  /** Hears of a storable response whose content is still to come: others may read along. Left out: nobody else may. */
+  readonly arrive?: (arriving: Arriving) => void;
   /** Hears once how the fetch ended, possibly after the response was returned. */
   readonly land: (ending: Ending) => void;
   readonly signal: Signal | undefined;
@@ -38,14 +46,24 @@ export type Fetch = (visit: Visit, found: Found, options: FetchOptions) => Promi
 export interface FetchParts {
   readonly store: Store<StoredResponse>;
   readonly origin: Origin;
+  /** Hears of content that broke off on its way into the store. */
+  readonly broken: (error: Error, request: Request) => void;
   /** Epoch ms. */
   readonly now: () => number;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
+interface AskOptions extends FetchOptions {
+  /** Variants of the key that the origin may choose from. */
+  readonly offered?: readonly Offer[] | undefined;
+}
+
+const AGE: ReadonlySet<string> = new Set(["age"]);
 /** How long requests for a key go straight through after what came was not storable, ms. */
 const PASS_MS = 10_000;
-/** More names than this in a Vary would make every request a variant of its own. */
-const MAX_NAMES = 10;
 /** Reasons that lie in the request: the next one for the key may well be storable. */
 const OF_THE_REQUEST: ReadonlySet<Refusal> = new Set<Refusal>([
   "store-away",
@@ -55,8 +73,9 @@ const OF_THE_REQUEST: ReadonlySet<Refusal> = new Set<Refusal>([
   "partial",
 ]);
 
-/** "store-away": there is no stamp to store it under. "event-stream": it does not end, and nobody is to wait for it. */
-type Refusal = NotStorable | "store-away" | "event-stream";
+/** "store-away": there is no stamp to store it under. "event-stream": it does not end, and nobody is to wait for it.
+ * "too-many-groups": a later invalidation of one of them might not find it (RFC 9875). */
+type Refusal = NotStorable | "store-away" | "event-stream" | "too-many-groups";
 type Judgement = Extract<Storing, { kind: "storable" }> | { readonly kind: "not-storable"; readonly reason: Refusal };
 
 /** What came, and for whom. */
@@ -67,13 +86,28 @@ interface Arrival {
   readonly leash: Leash | undefined;
 }
 
-export function createFetch({ store, origin, now }: FetchParts): Fetch {
-  const fetch: Fetch = async (visit, found, options) => {
+interface Validated extends Arrival {
+  /** What the 304 may be about. */
+  readonly before: StoredResponse | undefined;
+}
+
+export function createFetch({ store, origin, broken, now, elapsed, random }: FetchParts): Fetch {
+  const fetch: Fetch = (visit, found, options) => {
+    return mayOffer(visit.request, found.decision) ? offering(visit, found, options) : asked(visit, found, options);
+  };
+
+  /** With other variants to choose from. They are asked for only here, where none matched. */
+  async function offering(visit: Visit, found: Found, options: FetchOptions): Promise<Response> {
+    const siblings = await timed(visit.trace, elapsed, store.siblings(visit.key));
+    return asked(visit, found, { ...options, offered: offers(visit.request, siblings) });
+  }
+
+  async function asked(visit: Visit, found: Found, options: AskOptions): Promise<Response> {
     const requestTime = now();
     const leash = leashed(options.signal);
     let response: Response;
     try {
-      const fields = fieldsFor(visit, found);
+      const fields = fieldsFor(visit, found, options.offered);
       response = await origin(visit.request, { fields, signal: leash?.signal, trace: visit.trace });
     } catch (error) {
       options.land({ kind: "failed", error: error as Error });
@@ -82,60 +116,90 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
       throw error;
     }
     const arrival = { response, requestTime, options, leash };
-    if (found.decision.kind === "validate" && response.status === 304) return freshened(visit, found, arrival);
+    if (response.status === 304) {
+      const { offered = [] } = options;
+      if (offered.length > 0) return recalled(visit, found, { ...arrival, offered });
+      if (found.decision.kind === "validate") {
+        return freshened(visit, found, { ...arrival, before: found.reading.stored?.value });
+      }
+    }
     const stale =
       response.status >= 500 ? insteadOfError(visit, found, { now: now(), status: response.status }) : undefined;
     if (stale === undefined) return taken(visit, found, arrival);
     options.land({ kind: "server-error", status: response.status });
     release(response.content);
     return stale;
-  };
+  }
+
+  /** §4.3.4: the variant that the 304 names is this request's, too. */
+  async function recalled(visit: Visit, found: Found, arrival: Arrival & { offered: readonly Offer[] }) {
+    const offer = named(arrival.offered, arrival.response.fields);
+    const sibling = offer && (await timed(visit.trace, elapsed, store.recall(visit.key, offer.id)));
+    // Another may stand in its place by now.
+    const before = sibling?.value.etag === offer?.etag ? sibling?.value : undefined;
+    return freshened(visit, found, { ...arrival, before });
+  }
 
   /** §4.3.4: the stored response is freshened under the stamp of the reading before its validation. */
-  function freshened(visit: Visit, found: Found, { response, requestTime, options }: Arrival): Soon<Response> {
+  function freshened(visit: Visit, found: Found, arrival: Validated): Soon<Response> {
+    const { response, requestTime, options, before } = arrival;
     const { policy, request } = visit;
-    const times = { requestTime, responseTime: now(), policy };
-    const before = found.reading.stored?.value;
+    const times = { requestTime, responseTime: now(), policy, random };
     const stored = before === undefined ? undefined : freshen(before, response, times);
     // The 304 speaks of another response than ours: ask again, without conditions.
-    if (stored === undefined)
-      return fetch(visit, { ...found, decision: { kind: "forward", reason: "stale" } }, options);
-    const mayStore = found.reading.fence.shared && storing({ request, response: stored, ...times }).kind === "storable";
-    options.land(mayStore ? keep(visit, found, stored) : { kind: "not-storable" });
-    return deliver(visit, stored, { now: now(), status: statusOf(found, { status: 304, stored: mayStore }) });
+    if (stored === undefined) {
+      const decision: Reuse = { kind: "forward", reason: reasonOf(found.decision) };
+      return asked(visit, { ...found, decision }, { ...options, offered: undefined });
+    }
+    const verdict = storing({ request: asGet(request), response: stored, ...times });
+    const isMarked = groupTags(request, stored.fields) !== undefined;
+    const mayStore = found.reading.fence.shared && verdict.kind === "storable" && isMarked;
+    options.land(mayStore ? keep(visit, found, stored, 304) : { kind: "not-storable" });
+    const status = statusOf(found, { status: 304, stored: mayStore });
+    const delivered = deliver(visit, stored, { now: now(), status, isValidated: !has(response.fields, "age") });
+    return { ...delivered, fields: [...delivered.fields, ...ownLines(response.fields, stored, policy)] };
   }
 
   /** Stores what may be stored, while it is on its way to the client. */
   function taken(visit: Visit, found: Found, arrival: Arrival): Response {
     const { response, requestTime, options, leash } = arrival;
     const { isFollowed = false } = options;
-    const verdict = judged(visit, found, { response, requestTime, responseTime: now(), isFollowed });
+    if (visit.request.method === "HEAD") heed(visit, found, arrival);
+    const verdict = judged(visit, found, { response, requestTime, responseTime: now(), random, isFollowed });
     if (verdict.kind === "not-storable") return passed(visit, found, { ...arrival, reason: verdict.reason });
     const head = verdict.stored;
     leash?.letGo();
-    const status = statusOf(found, { status: response.status, stored: found.reading.fence.shared });
+    const isStored = found.reading.fence.shared && isWhole(response);
+    const status = statusOf(found, { status: response.status, stored: isStored });
     const isHeld = options.isRead && clientHolds(visit, head);
     const isWanted = options.isRead && !isHeld;
-    const content = filling(visit, found, { head, content: response.content, isWanted, land: options.land });
-    if (isHeld)
-      return { status: 304, fields: [...fieldsOf304(head.fields), "Cache-Status", status], content: undefined };
+    const content = filling(visit, found, { head, content: response.content, isWanted, options });
+    if (isHeld) {
+      const own = ownLines(response.fields, head, visit.policy);
+      const fields = [...fieldsOf304(head.fields), ...own, ...only(response.fields, AGE), "Cache-Status", status];
+      return { status: 304, fields, content: undefined };
+    }
     return { status: response.status, fields: [...response.fields, "Cache-Status", status], content };
   }
 
   /** Buffers the content towards the store; returns what its client reads. */
-  function filling(visit: Visit, found: Found, { head, content, isWanted, land }: Filling): Response["content"] {
+  function filling(visit: Visit, found: Found, { head, content, isWanted, options }: Filling): Response["content"] {
+    const { arrive, land } = options;
     if (content === undefined || content instanceof Uint8Array) {
       land(keep(visit, found, complete(head, content ?? new Uint8Array())));
       return isWanted ? content : undefined;
     }
-    const fill = createFill(content, visit.policy.maxBody, isWanted);
+    const fill = createFill(content, visit.policy.maxBody);
+    const own = isWanted ? fill.reader() : undefined;
+    arrive?.({ kind: "arriving", status: head.status, head, fill, ...marks(visit, found, head) });
     void fill.filled.then((filled) => {
       if (filled.kind === "whole") return land(keep(visit, found, complete(head, filled.body)));
       land({ kind: "not-storable" });
-      if (filled.kind === "broken") return;
+      if (filled.kind === "broken") return broken(filled.error, visit.request);
       void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
     });
-    return isWanted ? fill.reader() : undefined;
+    fill.begin();
+    return own;
   }
 
   function passed(visit: Visit, found: Found, arrival: Arrival & { reason: Refusal }): Response {
@@ -148,47 +212,43 @@ export function createFetch({ store, origin, now }: FetchParts): Fetch {
     return { ...response, fields: [...response.fields, "Cache-Status", status] };
   }
 
-  function keep(visit: Visit, found: Found, value: StoredResponse): Ending {
-    const names = union(namesOf(found.reading), value.names);
+  /** §4.3.5. Marked stale it stays under its old stamp: nothing made it anew. */
+  function heed(visit: Visit, found: Found, { response, requestTime }: Arrival): void {
+    const { stored, usable, fence } = found.reading;
+    if (stored === undefined || !fence.shared) return;
+    const times = { requestTime, responseTime: now(), policy: visit.policy, random };
+    const heeded = heedHead({ request: visit.request, response, stored: stored.value, usable }, times);
+    if (heeded.kind === "update") keep(visit, found, heeded.stored);
+    if (heeded.kind !== "stale" || !usable) return;
+    const value = { ...stored.value, alwaysValidate: true };
+    void store.put(visit.key, namesOf(found.reading), { ...stored, value, freshUntil: now() });
+  }
+
+  function keep(visit: Visit, found: Found, value: StoredResponse, status = value.status): Ending {
+    const { stamp, tags, names, variant } = marks(visit, found, value);
     const at = now();
     const freshUntil = value.alwaysValidate ? at : at + (value.lifetime - currentAge(value, at)) * 1000;
     const keepUntil = Math.max(at, freshUntil) + keepSeconds(value) * 1000;
-    const stored = { value, stamp: found.reading.fence.clock, tags: visit.tags, freshUntil, keepUntil };
+    const stored = { value, stamp, tags, freshUntil, keepUntil };
     if (found.reading.fence.shared) void store.put(visit.key, names, stored);
-    return { kind: "stored", stored, names, variant: visit.key.variant(names) };
+    return { kind: "stored", status, stored, names, variant };
   }
 
   return fetch;
-}
-
-interface Leash {
-  readonly signal: Signal;
-  /** From now on the client's leaving aborts nothing: what comes is stored. */
-  letGo(): void;
-}
-
-/** A signal that follows the client's until it is let go; undefined for a fetch that outlives its client anyway. */
-function leashed(client: Signal | undefined): Leash | undefined {
-  if (client === undefined) return undefined;
-  const signal = new Abort();
-  const abort = () => signal.abort();
-  if (client.aborted) abort();
-  else client.addEventListener("abort", abort);
-  return { signal, letGo: () => client.removeEventListener("abort", abort) };
 }
 
 interface Filling {
   readonly head: StoredHead;
   readonly content: Response["content"];
   readonly isWanted: boolean;
-  readonly land: (ending: Ending) => void;
+  readonly options: FetchOptions;
 }
 
 /** storing.ts, and what only shows here: whether the fence was read, and how much comes. */
 function judged(
   visit: Visit,
   { reading, decision }: Found,
-  arrived: Pick<StoringAsk, "requestTime" | "responseTime"> & { response: Response; isFollowed: boolean },
+  arrived: Pick<StoringAsk, "requestTime" | "responseTime" | "random"> & { response: Response; isFollowed: boolean },
 ): Judgement {
   const { request, policy } = visit;
   const verdict = storing({ request, policy, ...arrived });
@@ -200,44 +260,31 @@ function judged(
   if (decision.kind === "forward" && decision.reason === "bypass") return refused("request");
   if (field(arrived.response.fields, "content-type")?.startsWith("text/event-stream")) return refused("event-stream");
   if (Number(field(arrived.response.fields, "content-length") ?? 0) > policy.maxBody) return refused("oversize");
-  // Of all variants together, since the key tells them apart by the names of all.
-  if (union(namesOf(reading), verdict.stored.names).length > MAX_NAMES) return refused("too-many-vary-names");
+  if (groupTags(request, verdict.stored.fields) === undefined) return refused("too-many-groups");
   return verdict;
 }
 
 /** Towards the origin a fetch that is to be stored asks for the whole, whatever conditions the client has. */
-function fieldsFor({ request }: Visit, { decision, reading }: Found): Fields {
+function fieldsFor({ request }: Visit, { decision, reading }: Found, offered: readonly Offer[] = []): Fields {
   if (decision.kind === "validate") return conditionalFields(request, decision.stored, reading.usable);
   const isFill =
     request.method === "GET" && !isPartial(request) && decision.kind === "forward" && decision.reason !== "bypass";
-  return isFill ? conditionalFields(request) : request.fields;
-}
-
-/** §4.2.4, RFC 5861 §4: a stale response stands in for an error, where both sides allow it. */
-export function insteadOfError(
-  visit: Visit,
-  { decision }: Found,
-  error: { now: number; status?: number },
-): Response | undefined {
-  if (decision.kind !== "validate" || !decision.staleIfError) return undefined;
-  visit.trace.cache = "stale";
-  const { now, ...rest } = error;
-  return deliver(visit, decision.stored, {
-    now,
-    status: cacheStatus.forwarded({ reason: decision.reason, detail: "stale-if-error", ...rest }),
-  });
+  if (!isFill) return request.fields;
+  const fields = conditionalFields(request);
+  if (offered.length === 0) return fields;
+  return [...fields, "If-None-Match", offered.map(({ etag }) => etag).join(", ")];
 }
 
 function statusOf({ decision }: Found, rest: { status: number; stored?: boolean; detail?: string }): string {
   return cacheStatus.forwarded({ reason: reasonOf(decision), ...rest });
 }
 
+/** Whether all of the content is there, or its length is known, so that it will not turn out to be too much to store. */
+function isWhole({ content, fields }: Response): boolean {
+  return content === undefined || content instanceof Uint8Array || has(fields, "content-length");
+}
+
 /** Why the request went forward. */
 export function reasonOf(decision: Reuse): Forward {
   return decision.kind === "validate" || decision.kind === "forward" ? decision.reason : "stale";
-}
-
-function union(a: readonly string[], b: readonly string[]): readonly string[] {
-  if (b.every((name) => a.includes(name))) return a;
-  return [...new Set([...a, ...b])].sort();
 }

@@ -1,6 +1,8 @@
-// One origin response on its way into the cache: it is buffered whole while its client already reads along. A slow
-// client never slows the buffering; past `maxBytes` nothing is kept and the client's own pace holds from then on.
-// Only content that ended properly is ever called whole (RFC 9111 §3.3).
+// One origin response on its way into the cache: it is buffered whole while its readers already read along, each at its
+// own pace, all out of the same pieces. No client slows the buffering. Past `maxBytes` nothing is kept for the store and
+// nobody may begin to read; for those who do, the source goes on while one of them takes more and none is a whole
+// buffer behind. Only content that ended properly is ever called whole (RFC 9111 §3.3), and what broke off breaks off
+// for every reader.
 
 import type { Fields, Flow, Sink, Source } from "../http/message.ts";
 
@@ -13,51 +15,62 @@ export type Filled =
 export interface Fill {
   /** Settles once; never rejects. */
   readonly filled: Promise<Filled>;
-  /** The content from its beginning, for its one reader. */
-  reader(): Source;
+  /** The content from its beginning, for one reader, who must start or release it. undefined: it is not being buffered any more. */
+  reader(): Source | undefined;
+  /** Starts the content; to be called once, when those who surely read have their readers. */
+  begin(): void;
 }
 
 /** How long a fill goes on that nobody reads any more, ms. */
 const ALONE_MS = 60_000;
+/** How long a reader may take nothing while the others wait for it, ms. */
+const STALLED_MS = 30_000;
 
-/**
- * Buffers `content` up to `maxBytes`; `isRead` false where no client reads along.
- * @param content started at once
- */
-export function createFill(content: Source, maxBytes: number, isRead: boolean): Fill {
-  return new Buffering(content, maxBytes, isRead);
+/** Buffers `content` up to `maxBytes`. */
+export function createFill(content: Source, maxBytes: number): Fill {
+  return new Buffering(content, maxBytes);
 }
 
 class Buffering implements Fill, Sink {
   readonly filled: Promise<Filled>;
   private settle: (filled: Filled) => void = () => {};
+  private readonly content: Source;
   private readonly maxBytes: number;
-  private readonly flow: Flow;
-  /** What arrived and is still needed: by the buffer, or by the reader (then from `taken` on). */
+  private flow: Flow | undefined;
+  /** What is still needed: everything while it is buffered, then what the slowest reader has not taken. */
   private pieces: Uint8Array[] = [];
+  /** In `pieces`. */
   private bytes = 0;
+  /** Pieces that came before them. */
+  private forgotten = 0;
   private state: "buffering" | "passing" | "ended" | "failed" | "cancelled" = "buffering";
   private trailers: Fields = [];
   private error: Error | undefined;
-  private sink: Sink | undefined;
-  private isReaderLeft = false;
-  /** Pieces the reader has been given. */
-  private taken = 0;
-  private isReaderFull = false;
-  private isPumping = false;
-  private alone: NodeJS.Timeout | undefined;
+  private readonly readers = new Set<Reader>();
+  /** The source was told to wait. */
+  private isPaused = false;
+  /** Runs while nobody reads what is buffered, and later while the slowest reader holds up others. */
+  private timer: NodeJS.Timeout | undefined;
 
-  constructor(content: Source, maxBytes: number, isRead: boolean) {
+  constructor(content: Source, maxBytes: number) {
+    this.content = content;
     this.maxBytes = maxBytes;
     this.filled = new Promise((resolve) => {
       this.settle = resolve;
     });
-    this.flow = content.start(this);
-    if (!isRead) this.leave();
   }
 
-  reader(): Source {
-    return { start: (sink) => this.attach(sink) };
+  reader(): Source | undefined {
+    if (this.state !== "buffering") return undefined;
+    this.stopTimer();
+    const reader = new Reader(this);
+    this.readers.add(reader);
+    return reader;
+  }
+
+  begin(): void {
+    if (this.readers.size === 0) this.waitAlone();
+    this.flow = this.content.start(this);
   }
 
   write(piece: Uint8Array): boolean {
@@ -65,95 +78,198 @@ class Buffering implements Fill, Sink {
     this.pieces.push(piece);
     this.bytes += piece.byteLength;
     if (this.state === "buffering" && this.bytes > this.maxBytes) this.stopBuffering();
-    this.pump();
-    return this.state === "buffering" || (this.state === "passing" && this.sink !== undefined && !this.isReaderFull);
+    for (const reader of this.readers) this.feed(reader);
+    if (this.state === "buffering") return true;
+    this.forget();
+    this.isPaused = !this.mayGoOn();
+    this.watchSlowest();
+    return !this.isPaused;
   }
 
   end(trailers: Fields): void {
     if (this.state === "cancelled") return;
-    const isWhole = this.state === "buffering";
+    if (this.state === "buffering") this.settle({ kind: "whole", body: join(this.pieces, this.bytes) });
     this.trailers = trailers;
     this.close("ended");
-    if (isWhole) this.settle({ kind: "whole", body: join(this.pieces, this.bytes) });
-    this.pump();
   }
 
   fail(error: Error): void {
     if (this.state === "cancelled") return;
     this.error = error;
-    this.close("failed");
     this.settle({ kind: "broken", error });
-    this.pump();
+    this.close("failed");
   }
 
-  private attach(sink: Sink): Flow {
-    this.sink = sink;
-    this.resumeReader();
-    return { resume: () => this.resumeReader(), cancel: () => this.leave() };
+  /** For a reader that begins, or can take more. False: it was given up, or has left. */
+  serve(reader: Reader): boolean {
+    if (!this.readers.has(reader)) return false;
+    this.feed(reader);
+    this.goOn();
+    return true;
   }
 
-  /** Gives the reader what it has not had yet, as long as it takes it. */
-  private pump(): void {
-    if (this.isPumping || this.sink === undefined || this.isReaderLeft) return;
-    this.isPumping = true;
-    while (!this.isReaderFull && this.taken < this.pieces.length) {
-      const piece = this.pieces[this.taken++];
-      if (piece !== undefined) this.isReaderFull = !this.sink.write(piece);
-      if (this.isReaderLeft) break;
+  /** A reader went away: a buffering fill finishes for the others, a passing one goes on as long as anybody reads. */
+  leave(reader: Reader): void {
+    if (!this.readers.delete(reader)) return;
+    if (this.readers.size > 0) this.goOn();
+    else if (this.state === "buffering") this.waitAlone();
+    else if (this.state === "passing") this.abandon(new Error("the last reader left"));
+    else this.forget();
+  }
+
+  /** Gives a reader what it has not had yet, as long as it takes it. */
+  private feed(reader: Reader): void {
+    if (reader.isFed) return;
+    reader.isFed = true;
+    while (!reader.isFull && this.readers.has(reader)) {
+      const piece = this.pieces[reader.place - this.forgotten];
+      if (piece === undefined) break;
+      reader.place += 1;
+      reader.take(piece);
     }
-    this.isPumping = false;
-    if (this.state !== "buffering") this.forgetTaken();
-    if (this.taken === this.pieces.length) this.finishReader();
+    reader.isFed = false;
+    if (reader.hasBegun && reader.place === this.forgotten + this.pieces.length) this.finish(reader);
   }
 
-  private finishReader(): void {
-    if (this.isReaderLeft || this.sink === undefined) return;
-    if (this.state === "ended") this.sink.end(this.trailers);
-    else if (this.state === "failed") this.sink.fail(this.error ?? new Error("the content broke off"));
-    else return;
-    this.isReaderLeft = true;
-  }
-
-  private resumeReader(): void {
-    this.isReaderFull = false;
-    this.pump();
-    if (this.state === "passing" && !this.isReaderFull) this.flow.resume();
-  }
-
-  /** The reader went away: a buffering fill finishes for the others, a passing one has nobody left to serve. */
-  private leave(): void {
-    if (this.isReaderLeft) return;
-    this.isReaderLeft = true;
-    if (this.state === "passing") this.abandon(new Error("the last reader left"));
-    else if (this.state === "buffering") {
-      this.alone = setTimeout(() => this.abandon(new Error("the content never ended")), ALONE_MS);
-      this.alone.unref();
-    }
+  private finish(reader: Reader): void {
+    const isOver = this.state === "ended" || this.state === "failed";
+    if (!isOver || !this.readers.delete(reader)) return;
+    if (this.state === "ended") reader.end(this.trailers);
+    else reader.fail(this.error ?? new Error("the content broke off"));
   }
 
   private stopBuffering(): void {
     this.state = "passing";
     this.settle({ kind: "oversize" });
-    if (this.isReaderLeft) this.abandon(new Error("too large to keep, and nobody reads it"));
+    if (this.readers.size === 0) this.abandon(new Error("too large to keep, and nobody reads it"));
+  }
+
+  private close(state: "ended" | "failed"): void {
+    this.stopTimer();
+    this.state = state;
+    for (const reader of this.readers) this.feed(reader);
+    this.forget();
   }
 
   private abandon(error: Error): void {
-    this.close("cancelled");
-    this.pieces = [];
+    this.stopTimer();
+    this.state = "cancelled";
+    this.forget();
     this.settle({ kind: "broken", error });
-    // Not from inside the constructor: `flow` is set once `start` has returned.
-    queueMicrotask(() => this.flow.cancel());
+    // Not from inside `begin`: `flow` is set once `start` has returned.
+    queueMicrotask(() => this.flow?.cancel());
   }
 
-  private close(state: "ended" | "failed" | "cancelled"): void {
-    clearTimeout(this.alone);
-    this.state = state;
+  /** After a reader has taken something or left. */
+  private goOn(): void {
+    if (this.state === "buffering") return;
+    this.forget();
+    if (this.isPaused && this.mayGoOn()) {
+      this.isPaused = false;
+      this.stopTimer();
+      this.flow?.resume();
+    } else this.watchSlowest();
   }
 
-  private forgetTaken(): void {
-    if (this.taken === 0) return;
-    this.pieces.splice(0, this.taken);
-    this.taken = 0;
+  private mayGoOn(): boolean {
+    return this.state === "passing" && this.bytes <= this.maxBytes && this.isWanted();
+  }
+
+  /** Whether any reader waits for more. */
+  private isWanted(): boolean {
+    for (const reader of this.readers) if (!reader.isFull) return true;
+    return false;
+  }
+
+  /** Lets go of what every reader has taken. */
+  private forget(): void {
+    if (this.readers.size === 0) {
+      this.pieces = [];
+      return;
+    }
+    const end = this.forgotten + this.pieces.length;
+    let slowest = end;
+    for (const { place } of this.readers) if (place < slowest) slowest = place;
+    if (slowest === this.forgotten) return;
+    for (const piece of this.pieces.splice(0, slowest - this.forgotten)) this.bytes -= piece.byteLength;
+    this.forgotten = slowest;
+    this.stopTimer();
+  }
+
+  /** The timer runs as long as the slowest takes nothing and others wait for it: `forget` stops it. */
+  private watchSlowest(): void {
+    if (this.state !== "passing") return;
+    const isHeldUp = this.bytes > this.maxBytes && this.isWanted();
+    if (!isHeldUp) this.stopTimer();
+    else this.timer ??= setTimeout(() => this.dropSlowest(), STALLED_MS).unref();
+  }
+
+  private dropSlowest(): void {
+    this.timer = undefined;
+    const error = new Error("the others did not wait any longer");
+    for (const reader of this.readers) {
+      if (reader.place > this.forgotten) continue;
+      this.readers.delete(reader);
+      reader.fail(error);
+    }
+    this.goOn();
+  }
+
+  private waitAlone(): void {
+    this.timer = setTimeout(() => this.abandon(new Error("nobody read it, and it did not end")), ALONE_MS).unref();
+  }
+
+  private stopTimer(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+  }
+}
+
+/** One reader's place in the content. */
+class Reader implements Source, Flow {
+  /** The next piece it gets, counted from the beginning of the content. */
+  place = 0;
+  /** Takes nothing for the moment: it has not begun, or has asked to wait. */
+  isFull = true;
+  /** Is being given pieces. */
+  isFed = false;
+  private readonly fill: Buffering;
+  private sink: Sink | undefined;
+
+  constructor(fill: Buffering) {
+    this.fill = fill;
+  }
+
+  get hasBegun(): boolean {
+    return this.sink !== undefined;
+  }
+
+  start(sink: Sink): Flow {
+    this.sink = sink;
+    this.isFull = false;
+    if (!this.fill.serve(this)) this.fail(new Error("it was not read in time"));
+    return this;
+  }
+
+  resume(): void {
+    this.isFull = false;
+    this.fill.serve(this);
+  }
+
+  cancel(): void {
+    this.fill.leave(this);
+  }
+
+  take(piece: Uint8Array): void {
+    this.isFull = this.sink?.write(piece) === false;
+  }
+
+  end(trailers: Fields): void {
+    this.sink?.end(trailers);
+  }
+
+  fail(error: Error): void {
+    this.sink?.fail(error);
   }
 }
 

@@ -1,14 +1,32 @@
 // Which fetches of this process are under way, and who may join one (RFC 9111 §4, collapsed requests). The joining
 // rule is the fence's: a follower may join only if nothing it has just read is later than the flight's stamp, so
-// that a flight begun before a write never answers a request made after it. Leases between processes: collapsing.ts.
+// that a flight begun before a write never answers a request made after it. Leases between processes: collapsing.ts;
+// what those who joined get: following.ts.
 
 import type { FenceReading, Stored } from "../store/store.ts";
-import type { StoredResponse } from "./stored-response.ts";
+import type { Fill } from "./fill.ts";
+import type { StoredHead, StoredResponse } from "./stored-response.ts";
+
+/** A storable response on its way: its head is there, and its content is being buffered. */
+export interface Arriving {
+  readonly kind: "arriving";
+  /** The origin's. */
+  readonly status: number;
+  readonly head: StoredHead;
+  readonly fill: Pick<Fill, "reader">;
+  /** What it will be stored under. */
+  readonly stamp: number;
+  readonly tags: readonly string[];
+  readonly names: readonly string[];
+  readonly variant: string;
+}
 
 /** How a flight ended. */
 export type Ending =
   | {
       readonly kind: "stored";
+      /** The origin's, which is 304 where it validated; undefined: another sidecar asked it. */
+      readonly status: number | undefined;
       readonly stored: Stored<StoredResponse>;
       readonly names: readonly string[];
       readonly variant: string;
@@ -23,7 +41,11 @@ export type Ending =
 export interface Flight {
   /** The reading it is fenced by; replaced by a later one as long as its fetch has not begun. */
   fence: FenceReading;
+  /** The first that is known of it: that its response is arriving, or how it ended. */
+  readonly news: Promise<Arriving | Ending>;
   readonly ended: Promise<Ending>;
+  /** Tells of a response that others may read along with; not every one does. */
+  arrive(arriving: Arriving): void;
   /** Ends it; later calls change nothing. */
   end(ending: Ending): void;
 }
@@ -57,13 +79,17 @@ export function createFlights(): Flights {
 
 /** A flight that is in no list. `fence` left out: one that nobody may join. `landed` is called when it ends. */
 export function createFlight(fence: FenceReading = UNREAD, landed: () => void = () => {}): Flight {
-  const { promise, resolve } = Promise.withResolvers<Ending>();
+  const news = Promise.withResolvers<Arriving | Ending>();
+  const ended = Promise.withResolvers<Ending>();
   return {
     fence,
-    ended: promise,
+    news: news.promise,
+    ended: ended.promise,
+    arrive: news.resolve,
     end(ending) {
       landed();
-      resolve(ending);
+      news.resolve(ending);
+      ended.resolve(ending);
     },
   };
 }

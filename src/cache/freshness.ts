@@ -1,22 +1,27 @@
 // For how long is a response fresh, and how old is it (RFC 9111 §4.2)? Seconds throughout, clocks in epoch ms. What
 // stale responses may still be used for is decided in storing.ts (permission) and reuse.ts (the moment).
 
-import { type CacheControl, seconds } from "../http/cache-control.ts";
+import { seconds } from "../http/cache-control.ts";
 import { parseHttpDate } from "../http/date.ts";
-import { field } from "../http/fields.ts";
+import { field, members } from "../http/fields.ts";
 import type { Fields } from "../http/message.ts";
+import { type Directives, isForWhole } from "./directives.ts";
 import type { CachePolicy } from "./policy.ts";
 import { hasValidator, type StoredHead } from "./stored-response.ts";
 
 export interface FreshnessAsk {
   readonly status: number;
   readonly fields: Fields;
-  /** Of `fields`. */
-  readonly cc: CacheControl;
+  /** Its Forebay-Cache-Control. */
+  readonly targeted: string | undefined;
+  /** Those that hold for it. */
+  readonly directives: Directives;
   readonly policy: CachePolicy;
   /** Epoch ms. */
   readonly requestTime: number;
   readonly responseTime: number;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
 }
 
 export interface Freshness {
@@ -34,7 +39,7 @@ export interface Freshness {
  * seconds of hits, however long the origin took.
  */
 export function freshnessLifetime(ask: FreshnessAsk): Freshness | undefined {
-  const configured = configuredLifetime(ask.status, ask.policy);
+  const configured = configuredLifetime(ask);
   const route: Freshness | undefined =
     configured === undefined ? undefined : { lifetime: configured + initialAge(ask), statedBy: "route" };
   if (ask.policy.override && route !== undefined) return route;
@@ -71,30 +76,33 @@ export function keepSeconds(stored: StoredHead): number {
 /** Those of the heuristically cacheable statuses (RFC 9110 §15.1) that are no errors; errors are not cached unless the
  * route names them. */
 const UNERRING: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308]);
-/** Where the heuristic is enabled, client errors too that RFC 9110 §15.1 lists. */
-const HEURISTIC: ReadonlySet<number> = new Set([...UNERRING, 404, 405, 410, 414]);
+/** Where the heuristic is enabled, the errors too that RFC 9110 §15.1 lists. */
+const HEURISTIC: ReadonlySet<number> = new Set([...UNERRING, 404, 405, 410, 414, 501]);
 /** A tenth of a long life is still at most a day: beyond that §4.2.2 would want a warning. */
 const MAX_HEURISTIC = 86_400;
 /** §1.2.2. */
 const MAX_DELTA = 2 ** 31;
 
-function configuredLifetime(status: number, policy: CachePolicy): number | undefined {
-  return policy.statuses[status] ?? (UNERRING.has(status) ? policy.ttl : undefined);
+/** What the route states, less its jitter: what was stored together is not to expire together. */
+function configuredLifetime({ status, policy, random }: FreshnessAsk): number | undefined {
+  const lifetime = policy.statuses[status] ?? (UNERRING.has(status) ? policy.ttl : undefined);
+  return lifetime === undefined || policy.jitter === 0 ? lifetime : lifetime * (1 - policy.jitter * random());
 }
 
-/** What the origin states; garbage states that it is stale (§4.2.1). */
-function statedLifetime({ fields, cc, responseTime }: FreshnessAsk): number | undefined {
+/** What the origin states; garbage states that it is stale (§4.2.1). Beside a targeted field Expires states nothing. */
+function statedLifetime({ fields, directives, responseTime }: FreshnessAsk): number | undefined {
+  const { cc, isTargeted } = directives;
   if (cc.has("s-maxage")) return seconds(cc, "s-maxage") ?? 0;
   if (cc.has("max-age")) return seconds(cc, "max-age") ?? 0;
-  const expires = field(fields, "expires");
-  if (expires === undefined) return cc.has("no-cache") ? 0 : undefined;
+  const expires = isTargeted ? undefined : field(fields, "expires");
+  if (expires === undefined) return isForWhole(cc, "no-cache") ? 0 : undefined;
   const expiry = parseHttpDate(expires, responseTime);
   if (expiry === undefined) return 0;
   return Math.min(MAX_DELTA, Math.max(0, (expiry - dateOf(fields, responseTime)) / 1000));
 }
 
-function heuristicLifetime({ status, fields, cc, responseTime }: FreshnessAsk): number | undefined {
-  if (!HEURISTIC.has(status) && !cc.has("public")) return undefined;
+function heuristicLifetime({ status, fields, directives, responseTime }: FreshnessAsk): number | undefined {
+  if (!HEURISTIC.has(status) && directives.cc.get("public") !== true) return undefined;
   const text = field(fields, "last-modified");
   const lastModified = text === undefined ? undefined : parseHttpDate(text, responseTime);
   if (lastModified === undefined) return undefined;
@@ -110,6 +118,6 @@ function dateOf(fields: Fields, responseTime: number): number {
 
 /** §5.1: of several members the first; what is no number of seconds is ignored. */
 function ageValue(fields: Fields): number {
-  const first = field(fields, "age")?.split(",", 1)[0]?.trim();
+  const [first] = members(field(fields, "age") ?? "");
   return first !== undefined && /^\d+$/.test(first) ? Math.min(Number(first), MAX_DELTA) : 0;
 }

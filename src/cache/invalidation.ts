@@ -24,8 +24,8 @@ export interface TaggedRoute {
 export type Params = Readonly<Record<string, string | undefined>>;
 
 /**
- * Tags of the four kinds. `path:` and `pattern:` hold within one authority; `route:` and `tag:` name what the operator
- * named, and hold across all authorities that the routes serve.
+ * Tags of the kinds that the request alone tells. `path:` and `pattern:` hold within one authority; `route:` and `tag:` name
+ * what the operator named, and hold across all authorities that the routes serve. `group:` is the response's: groups.ts.
  */
 export interface Tagger {
   /** The tags of what is stored in answer to `request`. */
@@ -86,6 +86,11 @@ const ESCAPED_SLASHES = /%2f|%5c|\\/g;
 /** Without the dot that ends an absolute name. */
 function foldedHost(authority: string): string {
   return authority.includes(".:") || authority.endsWith(".") ? authority.replace(/\.(?=:|$)/, "") : authority;
+}
+
+/** Authorities hold no space, so the two are kept apart. */
+export function groupTag(authority: string, group: string): string {
+  return `group:${foldedHost(authority)} ${group}`;
 }
 
 export function routeTag(routeId: string): string {

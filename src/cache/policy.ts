@@ -8,10 +8,14 @@ export interface CachePolicy {
   readonly override: boolean;
   /** Freshness lifetime by status code, seconds, where the origin states none. */
   readonly statuses: Readonly<Record<string, number>>;
+  /** The share, 0 to 1, by which `ttl` and `statuses` are shortened at random, at most. */
+  readonly jitter: number;
   /** §4.2.2: a tenth of the time since Last-Modified where nothing else is stated. */
   readonly heuristic: boolean;
   /** Whether a client's Cache-Control may force the origin to be asked. */
   readonly clientDirectives: "honor" | "ignore";
+  /** Whether a response that sets a cookie is not stored, is stored without it, or with it. */
+  readonly setCookie: "refuse" | "strip" | "store";
   /** Seconds. */
   readonly staleWhileRevalidate: number;
   /** Seconds. */

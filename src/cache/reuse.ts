@@ -9,7 +9,7 @@ import type { CachePolicy } from "./policy.ts";
 import { hasValidator, type StoredResponse } from "./stored-response.ts";
 
 /** Why a request goes forward: the fwd parameter of Cache-Status (RFC 9211 §2.2). */
-export type Forward = "bypass" | "method" | "uri-miss" | "vary-miss" | "request" | "stale" | "partial";
+export type Forward = "bypass" | "method" | "uri-miss" | "vary-miss" | "request" | "stale";
 
 export type Reuse =
   /** Used as it is. `ttl`: whole seconds of freshness left; negative where the client's max-stale takes it stale. */
@@ -53,7 +53,7 @@ export function reuse(ask: ReuseAsk): Reuse {
   if (verdict === "fresh" || verdict === "stale-while-revalidate") return { kind: verdict, stored, ttl };
   if (cc?.has("only-if-cached")) return UNSATISFIABLE;
   const staleIfError = ask.usable && mayStandIn(stored, age, cc);
-  if (isPartial(request) || !(staleIfError || hasValidator(stored))) return { kind: "forward", reason: verdict };
+  if (!staleIfError && !hasValidator(stored)) return { kind: "forward", reason: verdict };
   return { kind: "validate", stored, reason: verdict, staleIfError };
 }
 
@@ -63,13 +63,12 @@ export function isPartial(request: Request): boolean {
 }
 
 /**
- * Whether others may wait for the response to this request and share it: it is a plain GET for the whole representation,
- * says nothing of no-store, and carries no credentials that the key does not hold. Such a response may still be stored.
+ * Whether others may wait for the response to this request and share it: it is a plain GET, says nothing of no-store, and
+ * carries no credentials that the key does not hold. Such a response may still be stored.
  */
 export function isShareable(request: Request, policy: CachePolicy): boolean {
   const { method, fields } = request;
   if (method !== "GET" || request.content !== undefined || request.upgrade !== undefined) return false;
-  if (has(fields, "range")) return false;
   if (has(fields, "authorization") && !policy.key.headers.some(isAuthorization)) return false;
   return !clientDirectives({ request, policy })?.has("no-store");
 }
@@ -95,8 +94,7 @@ function clientDirectives({ request, policy }: Pick<ReuseAsk, "request" | "polic
   return pragma !== undefined && parseCacheControl(pragma).has("no-cache") ? PRAGMA_NO_CACHE : undefined;
 }
 
-function missed({ request, varies }: ReuseAsk): Forward {
-  if (isPartial(request)) return "partial";
+function missed({ varies }: ReuseAsk): Forward {
   return varies === true ? "vary-miss" : "uri-miss";
 }
 

@@ -16,8 +16,9 @@ export interface Forwarded {
 
 export const cacheStatus = {
   /** Answered from the store. `ttl`: whole seconds of freshness left, negative when stale. */
-  hit(ttl: number): string {
-    return `forebay; hit; ttl=${ttl}`;
+  hit(ttl: number, detail?: string): string {
+    const text = `forebay; hit; ttl=${ttl}`;
+    return detail === undefined ? text : `${text}; detail=${item(detail)}`;
   },
 
   /** Went towards the origin. */
@@ -27,11 +28,6 @@ export const cacheStatus = {
     if (stored === true) text += "; stored";
     if (collapsed === true) text += "; collapsed";
     return detail === undefined ? text : `${text}; detail=${item(detail)}`;
-  },
-
-  /** Neither: only-if-cached, and nothing to answer with (RFC 9111 §5.2.1.7). */
-  unsatisfiable(): string {
-    return "forebay; detail=only-if-cached";
   },
 };
 

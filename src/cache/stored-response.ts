@@ -22,6 +22,8 @@ export interface StoredResponse {
   readonly alwaysValidate: boolean;
   /** must-revalidate, proxy-revalidate, s-maxage (§4.2.4): never used stale, whatever client or route say. */
   readonly mustRevalidate: boolean;
+  /** Its Forebay-Cache-Control (RFC 9213), which is for this cache alone and not among `fields`. */
+  readonly targeted: string | undefined;
   /** As sent. */
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;

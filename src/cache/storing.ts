@@ -5,6 +5,7 @@ import { type CacheControl, parseCacheControl, seconds } from "../http/cache-con
 import { formatHttpDate } from "../http/date.ts";
 import { field, has, members, without } from "../http/fields.ts";
 import type { Fields, Request } from "../http/message.ts";
+import { directivesOf, isForWhole, withheldNames } from "./directives.ts";
 import { currentAge, type Freshness, type FreshnessAsk, freshnessLifetime, initialAge } from "./freshness.ts";
 import type { CachePolicy } from "./policy.ts";
 import { hasValidator, type StoredHead, type StoredResponse } from "./stored-response.ts";
@@ -15,7 +16,7 @@ export type NotStorable =
   | "method" // only GET is understood
   | "request-content" // content in a GET is not keyed
   | "request" // its no-store, §5.2.1.5
-  | "partial" // 206, or the request was for a part
+  | "partial" // 206, or 416: for nobody but who asked for that part
   | "status" // not final, 304, or not understood and must-understand
   | "no-store" // §5.2.2.5
   | "private" // §5.2.2.7
@@ -34,23 +35,26 @@ export type Storing =
   | { readonly kind: "not-storable"; readonly reason: NotStorable };
 
 export interface StoringAsk {
-  readonly request: Request;
+  readonly request: Pick<Request, "method" | "fields" | "content">;
   /** Hop-by-hop fields removed, Age still there. After a 304: the freshened response. */
-  readonly response: { readonly status: number; readonly fields: Fields };
+  readonly response: { readonly status: number; readonly fields: Fields; readonly targeted?: string | undefined };
   readonly policy: CachePolicy;
   /** Epoch ms: the request went out, the response's head came in. */
   readonly requestTime: number;
   readonly responseTime: number;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
 }
 
 /** Decides once the head is there; `complete` adds the body. */
 export function storing(ask: StoringAsk): Storing {
-  const cc = parseCacheControl(field(ask.response.fields, "cache-control"));
+  const directives = directivesOf(ask.response);
+  const { cc } = directives;
   const reason = refusedByRequest(ask) ?? refusedByStatus(ask.response.status, cc) ?? refusedByResponse(ask, cc);
   if (reason !== undefined) return { kind: "not-storable", reason };
-  const { status, fields } = ask.response;
-  const { policy, requestTime, responseTime } = ask;
-  const freshnessAsk = { status, fields, cc, policy, requestTime, responseTime };
+  const { status, fields, targeted } = ask.response;
+  const { policy, requestTime, responseTime, random } = ask;
+  const freshnessAsk = { status, fields, targeted, directives, policy, requestTime, responseTime, random };
   const freshness = freshnessLifetime(freshnessAsk);
   if (freshness === undefined) return { kind: "not-storable", reason: "no-freshness" };
   const stored = storedHead(freshnessAsk, freshness);
@@ -70,16 +74,18 @@ export function complete(head: StoredHead, body: Uint8Array): StoredResponse {
 
 /** What is kept of a response that has `freshness`. */
 export function storedHead(ask: FreshnessAsk, freshness: Freshness): StoredHead {
-  const { status, fields, cc, policy, requestTime, responseTime } = ask;
-  const names = varyNames(fields);
+  const { status, targeted, directives, policy, requestTime, responseTime } = ask;
+  const names = varyNames(ask.fields);
+  const fields = keptFields(ask);
   return {
     status,
-    fields: keptFields(fields, responseTime),
+    fields,
     requestTime,
     responseTime,
     initialAge: initialAge(ask),
     lifetime: freshness.lifetime,
-    ...staleUses(cc, policy, freshness),
+    ...staleUses(directives.cc, policy, freshness),
+    targeted,
     etag: field(fields, "etag"),
     lastModified: field(fields, "last-modified"),
     names: names === "*" ? [] : names,
@@ -91,42 +97,50 @@ const MAX_VARY_NAMES = 10;
 /** Set by http/forwarding.ts for each client; scheme and authority are in the key. */
 const FORWARDED: ReadonlySet<string> = new Set(["forwarded", "x-forwarded-for", "x-request-id", "via"]);
 const FRAMING: ReadonlySet<string> = new Set(["content-length", "transfer-encoding", "trailer"]);
-const NOT_KEPT: ReadonlySet<string> = new Set(["age"]);
+/** Age is told anew each time. */
+const NOT_KEPT = ["age"];
 /** The final statuses whose caching requirements are known here (§3, must-understand, §5.2.2.3). */
 const UNDERSTOOD: ReadonlySet<number> = new Set([
   200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410,
   411, 412, 413, 414, 415, 416, 417, 421, 422, 426, 500, 501, 502, 503, 504, 505,
 ]);
+/** About the client or its connection: never stored (RFC 6585). */
+const OF_THE_CLIENT: ReadonlySet<number> = new Set([428, 429, 431, 511]);
 
 function refusedByRequest({ request, policy }: StoringAsk): NotStorable | undefined {
   if (request.method !== "GET") return "method";
   if (request.content !== undefined) return "request-content";
-  if (has(request.fields, "range")) return "partial";
   if (policy.clientDirectives === "ignore") return undefined;
   return parseCacheControl(field(request.fields, "cache-control")).has("no-store") ? "request" : undefined;
 }
 
 function refusedByStatus(status: number, cc: CacheControl): NotStorable | undefined {
-  if (status === 206) return "partial";
-  if (status < 200 || status > 599 || status === 304) return "status";
+  if (status === 206 || status === 416) return "partial";
+  if (status < 200 || status > 599 || status === 304 || OF_THE_CLIENT.has(status)) return "status";
   return cc.has("must-understand") && !UNDERSTOOD.has(status) ? "status" : undefined;
 }
 
 function refusedByResponse(ask: StoringAsk, cc: CacheControl): NotStorable | undefined {
-  const { fields } = ask.response;
   // must-understand is there for caches that know it: they pass over the no-store beside it (§5.2.2.3).
-  if (cc.has("no-store") && !cc.has("must-understand")) return "no-store";
-  // With field names it would bar those alone (§5.2.2.7); barring all is the conservative reading.
-  if (cc.has("private")) return "private";
+  if (cc.has("no-store") && cc.get("must-understand") !== true) return "no-store";
+  if (isForWhole(cc, "private")) return "private";
   if (has(ask.request.fields, "authorization") && !isForAnybody(cc)) return "authorization";
-  // Not even where `public` allows it: the next client would get this one's session.
-  if (has(fields, "set-cookie")) return "set-cookie";
+  if (setsCookie(ask, cc)) return "set-cookie";
   return refusedByVary(ask);
 }
 
-/** §3.5: what permits storing the answer to a request with Authorization. */
+/** §3.5: what permits storing the answer to a request with Authorization. What cannot be read permits nothing. */
 function isForAnybody(cc: CacheControl): boolean {
-  return cc.has("public") || cc.has("must-revalidate") || cc.has("s-maxage");
+  return cc.get("public") === true || cc.get("must-revalidate") === true || seconds(cc, "s-maxage") !== undefined;
+}
+
+/**
+ * Whether a cookie would go to everybody. That does not bar storing (§7.3), and `public` would allow it; but few origins
+ * that set a cookie mean the next client to have it too, so that the route must allow it as well.
+ */
+function setsCookie({ response, policy }: StoringAsk, cc: CacheControl): boolean {
+  if (policy.setCookie !== "refuse" || !has(response.fields, "set-cookie")) return false;
+  return !withheldNames(cc).includes("set-cookie");
 }
 
 function refusedByVary({ response, policy }: StoringAsk): NotStorable | undefined {
@@ -144,9 +158,15 @@ function isKnownCoding(fields: Fields): boolean {
   return codings.every((coding) => coding === "identity" || KNOWN_CODINGS.includes(coding.replace(/^x-/, "")));
 }
 
-/** Without Age, which is told anew each time, and with a Date (RFC 9110 §6.6.1). */
-function keptFields(fields: Fields, responseTime: number): Fields {
-  const kept = without(fields, NOT_KEPT);
+/** The lower-case names of the fields that are for nobody but the client whose request brought them. */
+export function ownNames(cc: CacheControl, policy: CachePolicy): readonly string[] {
+  const names = withheldNames(cc);
+  return policy.setCookie === "strip" ? [...names, "set-cookie"] : names;
+}
+
+/** Without what is not for everybody, and with a Date (RFC 9110 §6.6.1). */
+function keptFields({ fields, directives, policy, responseTime }: FreshnessAsk): Fields {
+  const kept = without(fields, new Set([...NOT_KEPT, ...ownNames(directives.cc, policy)]));
   if (!has(kept, "date")) kept.push("Date", formatHttpDate(responseTime));
   return kept;
 }
@@ -161,7 +181,7 @@ type StaleUses = Pick<StoredHead, "alwaysValidate" | "mustRevalidate" | "staleWh
  */
 function staleUses(cc: CacheControl, policy: CachePolicy, freshness: Freshness): StaleUses {
   const isOverridden = policy.override && freshness.statedBy === "route";
-  const alwaysValidate = cc.has("no-cache") && !isOverridden;
+  const alwaysValidate = isForWhole(cc, "no-cache") && !isOverridden;
   const isForbidden = alwaysValidate || cc.has("must-revalidate") || cc.has("proxy-revalidate");
   const isShared = cc.has("s-maxage") && !isOverridden;
   const window = (name: string, route: number) => {

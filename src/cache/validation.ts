@@ -1,14 +1,14 @@
 // How is the origin asked whether a stored response still holds, and what does its 304 change (RFC 9111 §4.3)? Towards
 // clients preconditions are evaluated by http/preconditions.ts instead.
 
-import { parseCacheControl } from "../http/cache-control.ts";
 import { formatHttpDate, parseHttpDate } from "../http/date.ts";
-import { field, has, without } from "../http/fields.ts";
+import { field, has, only, without } from "../http/fields.ts";
 import type { Fields, Request } from "../http/message.ts";
+import { directivesOf } from "./directives.ts";
 import { freshnessLifetime } from "./freshness.ts";
 import type { CachePolicy } from "./policy.ts";
-import type { StoredResponse } from "./stored-response.ts";
-import { storedHead } from "./storing.ts";
+import type { StoredHead, StoredResponse } from "./stored-response.ts";
+import { ownNames, storedHead } from "./storing.ts";
 
 /**
  * The fields of the request that fills the cache: without the client's own conditions and ranges, which are answered from
@@ -28,7 +28,7 @@ export function conditionalFields(request: Request, stored?: StoredResponse, usa
  * Whether Last-Modified tells this response from one made after it (RFC 9110 §8.8.2.2): not where it was made in the second in
  * which it changed, since a write within that second gives the next one the same time.
  */
-function isTellingTime({ lastModified, fields, responseTime }: StoredResponse): boolean {
+export function isTellingTime({ lastModified, fields, responseTime }: StoredResponse): boolean {
   const changed = lastModified === undefined ? undefined : parseHttpDate(lastModified);
   const made = parseHttpDate(field(fields, "date") ?? "") ?? responseTime;
   return changed !== undefined && changed + 1000 <= made;
@@ -39,6 +39,8 @@ export interface FreshenTimes {
   readonly requestTime: number;
   readonly responseTime: number;
   readonly policy: CachePolicy;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
 }
 
 /**
@@ -48,15 +50,32 @@ export interface FreshenTimes {
  */
 export function freshen(
   stored: StoredResponse,
-  notModified: { readonly status: number; readonly fields: Fields },
+  notModified: { readonly status: number; readonly fields: Fields; readonly targeted?: string | undefined },
   times: FreshenTimes,
 ): StoredResponse | undefined {
-  if (notModified.status !== 304 || !selects(notModified.fields, stored)) return undefined;
-  const fields = merged(stored, notModified.fields, times.responseTime);
-  const cc = parseCacheControl(field(fields, "cache-control"));
-  const ask = { status: stored.status, fields, cc, ...times };
+  return notModified.status === 304 && selects(notModified.fields, stored)
+    ? updated(stored, notModified, times)
+    : undefined;
+}
+
+/** The stored response with the fields of a later one without content that speaks of it (§3.2), as old and as fresh as that. */
+export function updated(
+  stored: StoredResponse,
+  update: { readonly fields: Fields; readonly targeted?: string | undefined },
+  times: FreshenTimes,
+): StoredResponse {
+  const fields = merged(stored, update.fields, times.responseTime);
+  const targeted = update.targeted ?? stored.targeted;
+  const directives = directivesOf({ fields, targeted });
+  const ask = { status: stored.status, fields, targeted, directives, ...times };
   const freshness = freshnessLifetime(ask) ?? { lifetime: 0, statedBy: "origin" };
   return { ...storedHead(ask, freshness), body: stored.body };
+}
+
+/** The lines of a response that are for its own client alone: not kept in what was stored or freshened by it. */
+export function ownLines(response: Fields, stored: StoredHead, policy: CachePolicy): string[] {
+  const names = ownNames(directivesOf(stored).cc, policy);
+  return names.length === 0 ? [] : only(response, new Set(names));
 }
 
 const CONDITIONS: ReadonlySet<string> = new Set([
@@ -73,6 +92,8 @@ const OF_THE_BODY: ReadonlySet<string> = new Set([
   "content-length",
   "content-encoding",
   "content-range",
+  "content-md5",
+  "content-digest", // of the content of the message that carries it (RFC 9530 §2): a 304 has none
   "transfer-encoding",
   "trailer",
 ]);
@@ -85,12 +106,12 @@ const OF_THE_BODY: ReadonlySet<string> = new Set([
 function selects(fields: Fields, stored: StoredResponse): boolean {
   const etag = field(fields, "etag");
   if (etag !== undefined && stored.etag !== undefined) {
-    return opaque(etag) === opaque(stored.etag);
+    return isSameTag(etag, stored.etag);
   }
   if (etag !== undefined && !isWeak(etag)) return false;
   const lastModified = field(fields, "last-modified");
   if (lastModified === undefined || stored.lastModified === undefined) return true;
-  return lastModified === stored.lastModified || isSameTime(lastModified, stored.lastModified);
+  return isSameTime(lastModified, stored.lastModified);
 }
 
 function isWeak(etag: string): boolean {
@@ -101,9 +122,16 @@ function opaque(etag: string): string {
   return isWeak(etag) ? etag.slice(2) : etag;
 }
 
-function isSameTime(a: string, b: string): boolean {
-  const time = parseHttpDate(a);
-  return time !== undefined && time === parseHttpDate(b);
+/** Weakly, as above. */
+export function isSameTag(etag: string, stored: string | undefined): boolean {
+  return stored !== undefined && opaque(etag) === opaque(stored);
+}
+
+/** The same text, or the same moment. */
+export function isSameTime(lastModified: string, stored: string | undefined): boolean {
+  if (stored === undefined || lastModified === stored) return stored !== undefined;
+  const time = parseHttpDate(lastModified);
+  return time !== undefined && time === parseHttpDate(stored);
 }
 
 /** Each field of the 304 replaces all stored lines of its name; what it does not name stays, Vary among it. */

@@ -17,7 +17,9 @@ import {
   oneOf,
   pattern,
   seconds,
+  share,
   size,
+  text,
   token,
 } from "./values.ts";
 
@@ -28,6 +30,17 @@ export const DEFAULT_ADMIN = "127.0.0.1:8081";
 export const EVERYTHING = { path: "/*", cache: {} } as const;
 
 const MANY = 1024;
+
+/** Never stored: parts, and what is about the client alone (cache/storing.ts). */
+const UNSTORABLE: ReadonlySet<string> = new Set(["206", "304", "416", "428", "429", "431", "511"]);
+
+const storableStatus = () =>
+  text({
+    name: "a status code from 200 to 599",
+    example: "404",
+    read: (input) => (/^[2-5]\d\d$/.test(input) && !UNSTORABLE.has(input) ? input : undefined),
+    wanted: (input) => (UNSTORABLE.has(input) ? "a status whose responses may be stored" : ""),
+  });
 
 const off = z.literal(false);
 
@@ -100,17 +113,23 @@ const cache = mapping({
   ttl: seconds().optional().describe("Freshness lifetime where the origin states none."),
   override: flag().prefault(false).describe("`ttl` wins over the origin's freshness, never over no-store and private."),
   statuses: z
-    .record(formed(/^[2-5]\d\d$/, "a status code from 200 to 599", "404"), seconds({ example: "10s" }), {
+    .record(storableStatus(), seconds({ example: "10s" }), {
       error: ({ input }) => complaint(input, "a mapping of status codes to durations", "{ 404: 10s }"),
     })
     .prefault({})
     .describe("Freshness lifetime by status code. Errors are not stored unless named here."),
+  jitter: share("10%")
+    .prefault("0%")
+    .describe("Shortens `ttl` and `statuses` by up to this much, at random, so that not all expires at once."),
   heuristic: flag()
     .prefault(false)
     .describe("RFC 9111 §4.2.2: a tenth of the time since Last-Modified, where nothing else is stated."),
   clientDirectives: oneOf(["honor", "ignore"])
     .prefault("honor")
     .describe("Whether a client's Cache-Control may force the origin to be asked."),
+  setCookie: oneOf(["refuse", "strip", "store"])
+    .prefault("refuse")
+    .describe("A response with Set-Cookie: not stored, stored without that field, or with it, for every client."),
   staleWhileRevalidate: seconds({ example: "30s" })
     .prefault("0s")
     .describe("How long a stale response may be answered with while it is validated, where the origin does not say."),

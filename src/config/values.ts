@@ -62,6 +62,28 @@ export function count(min: number, max: number) {
   return z.number({ error }).int({ error }).min(min, { error }).max(max, { error }).meta({ title: "whole number" });
 }
 
+/** A share of a whole, 0 to 1: 10% or 0.1. */
+export function share(example: string) {
+  const error = ({ input }: { input?: unknown }) =>
+    complaint(input, "a share from 0% to 100%", shareHint(input) ?? example);
+  const title = "share, as 10% or 0.1";
+  const number = z.number({ error }).min(0, { error }).max(1, { error });
+  const percentage = z.string({ error }).regex(PERCENTAGE, { error });
+  return z
+    .union([number.meta({ title }), percentage.meta({ title, examples: [example] })], { error })
+    .transform((input) => (typeof input === "number" ? input : Number(input.slice(0, -1)) / 100));
+}
+
+const PERCENTAGE = /^(?:\d{1,2}(?:\.\d{1,3})?|100)%$/;
+
+function shareHint(input: unknown): string | undefined {
+  const found = /^\s*(\d{1,3}(?:\.\d{1,3})?)\s*(%?)\s*$/.exec(String(input));
+  if (found === null) return undefined;
+  const percent = Number(found[1]);
+  if (percent > 100) return "100%";
+  return found[2] === "" && percent <= 1 ? found[1] : `${found[1]}%`;
+}
+
 export function oneOf<const Word extends string>(words: readonly [Word, ...Word[]]) {
   const wanted = [words.slice(0, -1).join(", "), ...words.slice(-1)].filter((part) => part !== "").join(" or ");
   const error = ({ input }: { input?: unknown }) => {

@@ -90,8 +90,10 @@ function stricter(name: string, earlier: string | true, later: string | true): s
   if (earlier === true) return name === "max-stale" ? later : true;
   if (later === true) return name === "max-stale" ? earlier : true;
   if (name === "private" || name === "no-cache") return bothNamed(earlier, later);
-  const isLess = (deltaSeconds(later) ?? -1) < (deltaSeconds(earlier) ?? -1);
-  return isLess === (name === "min-fresh") ? earlier : later;
+  const isLongest = name === "min-fresh";
+  const garbage = isLongest ? Number.POSITIVE_INFINITY : -1;
+  const isLess = (deltaSeconds(later) ?? garbage) < (deltaSeconds(earlier) ?? garbage);
+  return isLess === isLongest ? earlier : later;
 }
 
 function bothNamed(earlier: string, later: string): string {

@@ -1,13 +1,14 @@
-// When is it, in HTTP (RFC 9110 §5.6.7)? All three forms of HTTP-date are read, and only these: anything else is
-// undefined, and the caller takes its conservative reading. Only IMF-fixdate is written.
+// When is it, in HTTP (RFC 9110 §5.6.7)? All three forms of HTTP-date are read, in any case as caches should (RFC 9111
+// §4.2), and only these: anything else is undefined, and the caller takes its conservative reading. Only IMF-fixdate is
+// written.
 
-const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 const MONTH = `(?:${MONTHS.join("|")})`;
 const TIME = "(?:[01]\\d|2[0-3]):[0-5]\\d:(?:[0-5]\\d|60)";
-const IMF_FIXDATE = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d ${MONTH} \\d{4} ${TIME} GMT$`);
-const RFC850_DATE = new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \\d\\d-${MONTH}-\\d\\d ${TIME} GMT$`);
-const ASCTIME_DATE = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} (?:\\d\\d| \\d) ${TIME} \\d{4}$`);
+const IMF_FIXDATE = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d ${MONTH} \\d{4} ${TIME} GMT$`, "i");
+const RFC850_DATE = new RegExp(`^(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \\d\\d-${MONTH}-\\d\\d ${TIME} GMT$`, "i");
+const ASCTIME_DATE = new RegExp(`^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${MONTH} (?:\\d\\d| \\d) ${TIME} \\d{4}$`, "i");
 
 /**
  * Epoch ms of an HTTP-date, undefined where `value` is none (a list of two is none). A weekday that is not the date's is
@@ -56,7 +57,7 @@ function epochMsNear(value: string, now: number): number | undefined {
 /** undefined: there is no such day. A leap second is read as the second after it. */
 function epochMs(value: string, layout: Layout, year: number): number | undefined {
   const day = twoDigitsAt(value, layout.day);
-  const month = MONTHS.indexOf(value.slice(layout.month, layout.month + 3));
+  const month = MONTHS.indexOf(value.slice(layout.month, layout.month + 3).toLowerCase());
   // Date.UTC takes years below 100 for 19xx; the calendar repeats itself every 400 years.
   const midnight = Date.UTC(year + 400, month, day);
   if (day === 0 || midnight >= Date.UTC(year + 400, month + 1, 1)) return undefined;

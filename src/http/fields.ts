@@ -44,6 +44,16 @@ export function without(fields: Fields, names: ReadonlySet<string>): string[] {
   return kept;
 }
 
+/** A new list of the lines of the fields in `names` (lower-case). */
+export function only(fields: Fields, names: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (names.has(name.toLowerCase())) kept.push(name, fields[i + 1] as string);
+  }
+  return kept;
+}
+
 /**
  * The members of a comma-separated list (§5.6.1), trimmed, the empty ones dropped. A comma in a quoted string does not
  * separate; a quote that is never closed is an ordinary character, so that it cannot hide the members behind it. With

@@ -44,7 +44,8 @@ const END_TO_END = byLength([
     "if-match",
     "if-none-match",
   ],
-  ...["if-modified-since", "if-unmodified-since", "max-forwards", "cache-control", "cdn-cache-control", "pragma"],
+  ...["if-modified-since", "if-unmodified-since", "max-forwards", "pragma"],
+  ...["cache-control", "cdn-cache-control", "forebay-cache-control"],
   ...[
     "age",
     "date",
@@ -57,7 +58,8 @@ const END_TO_END = byLength([
     "retry-after",
     "surrogate-control",
   ],
-  ...["surrogate-key", "cache-tag", "cache-groups", "cache-status", "via", "forwarded", "x-real-ip", "x-request-id"],
+  ...["surrogate-key", "cache-tag", "cache-groups", "cache-group-invalidation", "cache-status"],
+  ...["via", "forwarded", "x-real-ip", "x-request-id"],
   ...["traceparent", "tracestate"],
 ]);
 
@@ -218,7 +220,7 @@ function addTrace(sent: string[], request: Request, { requestId, trusted }: Towa
   sent.push("X-Forwarded-Proto", field(told, "x-forwarded-proto") || scheme);
   sent.push("X-Forwarded-Host", field(told, "x-forwarded-host") || authority);
   sent.push("Forwarded", appended(closed(field(told, "forwarded")), forwardedElement(peer, authority, scheme)));
-  sent.push("Via", appended(field(request.fields, "via"), `1.1 ${PSEUDONYM}`));
+  sent.push("Via", appended(field(request.fields, "via"), `${request.version ?? "1.1"} ${PSEUDONYM}`));
   sent.push("X-Request-Id", requestId);
 }
 

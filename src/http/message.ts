@@ -11,6 +11,8 @@ export interface Request {
   /** As sent: methods are case-sensitive (§9.1). */
   readonly method: string;
   readonly scheme: "http" | "https";
+  /** What the client spoke where that was HTTP/1.0, for Via (§7.6.3); undefined: 1.1. */
+  readonly version?: "1.0" | undefined;
   /** Host and port the client asked for, lower-case, without the scheme's default port. Never empty. */
   readonly authority: string;
   /** Origin-form: path and query as sent, beginning with "/"; "*" for a server-wide OPTIONS. */
@@ -31,6 +33,8 @@ export interface Response {
   readonly fields: Fields;
   /** undefined: no content (HEAD, 204, 304). Bytes are whole; a Source arrives in pieces. */
   readonly content: Uint8Array | Source | undefined;
+  /** From the origin alone: its Forebay-Cache-Control (RFC 9213), which is for this proxy and not among `fields`. */
+  readonly targeted?: string | undefined;
   /** True: its content ends where the connection does (RFC 9112 §6.3), so that its end cannot be told from a break. */
   readonly endsAtClose?: boolean;
   /** Only with status 101: the connection to the origin, to be joined with the client's. */
@@ -68,9 +72,9 @@ export function release(content: Response["content"]): void {
 
 /** `request` with other fields; everything else is still the received one's. */
 export function withFields(request: Request, fields: Fields): Request {
-  const { method, scheme, authority, target, content, peer, upgrade } = request;
+  const { method, scheme, version, authority, target, content, peer, upgrade } = request;
   return {
-    ...{ method, scheme, authority, target, fields, content, peer, upgrade },
+    ...{ method, scheme, version, authority, target, fields, content, peer, upgrade },
     get signal() {
       return request.signal;
     },

@@ -3,7 +3,7 @@
 // cache answering for itself leaves If-Match and If-Unmodified-Since to the origin (RFC 9111 §4.3.2). Not If-Range.
 
 import { parseHttpDate } from "./date.ts";
-import { field } from "./fields.ts";
+import { field, withoutBlanks } from "./fields.ts";
 import type { Fields } from "./message.ts";
 
 /** `not-modified` asks for 304, `failed` for 412. */
@@ -41,14 +41,14 @@ const LISTED_TAG = /(?:[^",]|"[^"]*"|")+/g;
 const WELL_FORMED = /^"[^"]*"$/;
 
 function isAnyMatch(list: string, etag: string | undefined, isMatch: (a: string, b: string) => boolean): boolean {
-  if (list.trim() === "*") return true;
+  if (withoutBlanks(list) === "*") return true;
   if (etag === undefined) return false;
   if (isMatch(list, etag)) return true; // nearly always a list of one
-  return (list.match(LISTED_TAG) ?? []).some((listed) => isMatch(listed.trim(), etag));
+  return (list.match(LISTED_TAG) ?? []).some((listed) => isMatch(withoutBlanks(listed), etag));
 }
 
 /** §8.8.3.2. A tag not quoted as it should be is no strong validator of anything. */
-function isStrongMatch(listed: string, etag: string): boolean {
+export function isStrongMatch(listed: string, etag: string): boolean {
   return listed === etag && WELL_FORMED.test(etag);
 }
 

@@ -61,6 +61,7 @@ export function admit(message: Message, life: Life, limits: Limits): Incoming | 
 export class Incoming implements Request {
   readonly method: string;
   readonly scheme = "http";
+  readonly version: "1.0" | undefined;
   readonly authority: string;
   readonly target: string;
   readonly fields: Fields;
@@ -79,6 +80,7 @@ export class Incoming implements Request {
     head: { authority: string; target: string; lines: Survey; fields?: Fields },
   ) {
     this.method = message.method ?? "GET";
+    this.version = message.httpVersionMinor === 0 ? "1.0" : undefined;
     this.authority = head.authority;
     this.target = head.target;
     this.fields = head.fields ?? message.rawHeaders;

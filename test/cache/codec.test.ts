@@ -36,6 +36,7 @@ const kept: fc.Arbitrary<Stored<StoredResponse>> = fc.record({
     staleIfError: seconds,
     alwaysValidate: fc.boolean(),
     mustRevalidate: fc.boolean(),
+    targeted: fc.option(text, { nil: undefined }),
     etag: fc.option(text, { nil: undefined }),
     lastModified: fc.option(text, { nil: undefined }),
     names: fc.array(text),

@@ -1,15 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { directivesOf } from "../../src/cache/directives.ts";
 import { currentAge, freshnessLifetime, initialAge, keepSeconds } from "../../src/cache/freshness.ts";
 import type { CachePolicy } from "../../src/cache/policy.ts";
-import { parseCacheControl } from "../../src/http/cache-control.ts";
-import { field } from "../../src/http/fields.ts";
 import type { Fields } from "../../src/http/message.ts";
 import { aPolicy, aStored, dateIn, NOW } from "./example.ts";
 
 function freshness(fields: Fields, policy: Partial<CachePolicy> = {}, status = 200) {
-  const cc = parseCacheControl(field(fields, "cache-control"));
-  return freshnessLifetime({ status, fields, cc, policy: aPolicy(policy), requestTime: NOW, responseTime: NOW });
+  return freshnessLifetime({ ...anAsk(fields, policy), status });
+}
+function anAsk(fields: Fields, policy: Partial<CachePolicy> = {}) {
+  const about = { status: 200, fields, targeted: undefined, directives: directivesOf({ fields }) };
+  return { ...about, policy: aPolicy(policy), requestTime: NOW, responseTime: NOW, random: () => 0.5 };
 }
 const lifetime = (...ask: Parameters<typeof freshness>) => freshness(...ask)?.lifetime;
 const cacheControl = (value: string) => ["Date", dateIn(0), "Cache-Control", value];
@@ -41,6 +43,19 @@ describe("freshnessLifetime (RFC 9111 §4.2.1)", () => {
     }
   });
 
+  it("takes Expires in each of the three forms of a date, in any case, and in no other zone than GMT (§4.2)", () => {
+    const inForm = (value: string) => lifetime(["Date", dateIn(0), "Expires", value]);
+    expect(inForm("Thu, 15 Jan 2026 12:01:00 GMT")).toBe(60);
+    expect(inForm("THU, 15 jan 2026 12:01:00 gMT")).toBe(60);
+    expect(inForm("Thursday, 15-Jan-26 12:01:00 GMT")).toBe(60);
+    expect(inForm("Thu Jan 15 12:01:00 2026")).toBe(60);
+    expect(inForm("Tue, 19 Jan 2038 14:14:08 GMT")).toBeGreaterThan(86_400 * 365 * 12);
+    expect(inForm("Sun, 21 Nov 2286 04:46:39 GMT")).toBe(2 ** 31);
+    for (const zone of ["UTC", "AEST", "EST", "+0000", "+0100", ""]) {
+      expect(inForm(`Thu, 15 Jan 2026 12:01:00 ${zone}`)).toBe(0);
+    }
+  });
+
   it("is the smaller of two that contradict each other", () => {
     expect(lifetime(cacheControl("max-age=60, max-age=5"))).toBe(5);
   });
@@ -51,6 +66,23 @@ describe("freshnessLifetime (RFC 9111 §4.2.1)", () => {
 
   it("is zero, not unstated, for no-cache alone", () => {
     expect(freshness(cacheControl("no-cache"), { ttl: 60 })).toEqual({ lifetime: 0, statedBy: "origin" });
+  });
+
+  it("is not that of Expires beside a targeted field, which then states none (RFC 9213 §2.2)", () => {
+    const targeted = [
+      "CDN-Cache-Control",
+      "none",
+      "Date",
+      dateIn(0),
+      "Expires",
+      dateIn(60),
+      "Cache-Control",
+      "max-age=9",
+    ];
+    expect(lifetime(targeted)).toBeUndefined();
+    expect(lifetime(targeted, { ttl: 300 })).toBe(300);
+    expect(lifetime([...targeted, "Last-Modified", dateIn(-1000)], { heuristic: true })).toBe(100);
+    expect(lifetime(["CDN-Cache-Control", "?", ...targeted.slice(2)])).toBe(9);
   });
 
   it("is undefined where nobody states any", () => {
@@ -84,8 +116,27 @@ describe("the route's lifetime", () => {
 
   it("counts from the arrival: what the origin took and the age it came with are added", () => {
     const fields = ["Date", dateIn(0), "Age", "100"];
-    const ask = { status: 200, fields, cc: parseCacheControl(undefined), policy: aPolicy({ ttl: 10 }) };
-    expect(freshnessLifetime({ ...ask, requestTime: NOW - 2500, responseTime: NOW })?.lifetime).toBe(10 + 102.5);
+    const ask = { ...anAsk(fields, { ttl: 10 }), requestTime: NOW - 2500 };
+    expect(freshnessLifetime(ask)?.lifetime).toBe(10 + 102.5);
+  });
+
+  it("is shortened at random by up to its jitter, and never lengthened", () => {
+    const policy = { ttl: 100, statuses: { 404: 10 }, jitter: 0.2 };
+    expect(lifetime([], policy)).toBe(90); // half of the fifth
+    expect(lifetime([], policy, 404)).toBe(9);
+    const drawn = (share: number) => freshnessLifetime({ ...anAsk([], policy), random: () => share })?.lifetime;
+    expect(drawn(0)).toBe(100);
+    expect(drawn(0.999)).toBeCloseTo(80.02);
+    const aged = { ...anAsk(["Date", dateIn(0), "Age", "50"], policy), random: () => 0.5 };
+    expect(freshnessLifetime(aged)?.lifetime).toBe(50 + 90);
+  });
+
+  it("alone has jitter: what the origin states and what is estimated from it stay", () => {
+    const policy = { ttl: 100, jitter: 0.5, heuristic: true };
+    expect(lifetime(cacheControl("max-age=60"), policy)).toBe(60);
+    expect(lifetime(["Date", dateIn(0), "Expires", dateIn(30)], policy)).toBe(30);
+    expect(lifetime(["Date", dateIn(0), "Last-Modified", dateIn(-1000)], policy)).toBe(100);
+    expect(lifetime(cacheControl("max-age=60"), { ...policy, override: true })).toBe(75);
   });
 });
 
@@ -103,10 +154,16 @@ describe("the heuristic (§4.2.2)", () => {
   });
 
   it("is used for heuristically cacheable statuses and for what is marked public", () => {
-    expect(lifetime(old, { heuristic: true }, 404)).toBe(100);
+    for (const status of [203, 204, 300, 301, 308, 404, 405, 410, 414, 501]) {
+      expect(lifetime(old, { heuristic: true }, status)).toBe(100);
+    }
+    for (const status of [201, 202, 307, 400, 403, 500, 502, 503]) {
+      expect(lifetime(old, { heuristic: true }, status)).toBeUndefined();
+    }
     expect(lifetime(old, { heuristic: true }, 302)).toBeUndefined();
     expect(lifetime(old, { heuristic: true }, 599)).toBeUndefined();
     expect(lifetime([...old, "Cache-Control", "public"], { heuristic: true }, 302)).toBe(100);
+    expect(lifetime([...old, "Cache-Control", "public=no"], { heuristic: true }, 302)).toBeUndefined();
   });
 
   it("gives way to the route's where Last-Modified is absent, in the future or garbage", () => {
@@ -139,7 +196,12 @@ describe("initialAge (§4.2.3)", () => {
   it("uses the first of several Age members and ignores what is no number of seconds (§5.1)", () => {
     expect(ageOf(["Age", "7, 9"])).toBe(7);
     expect(ageOf(["Age", "7", "Age", "9"])).toBe(7);
-    for (const value of ["-7", "7.5", "abc", "", "7s", '"7"']) expect(ageOf(["Age", value])).toBe(0);
+    expect(ageOf(["Age", "0,7200"])).toBe(0);
+    expect(ageOf(["Age", "", "Age", " 7 "])).toBe(7); // an empty member is none (RFC 9110 §5.6.1)
+    expect(ageOf(["Age", "abc, 7"])).toBe(0);
+    expect(ageOf(["Age", "007"])).toBe(7);
+    for (const value of ["-7", "7.5", "7200.0", "abc", "", "7s", '"7"', "7;a=1", "+7", "1e3"])
+      expect(ageOf(["Age", value])).toBe(0);
     expect(ageOf(["Age", "9".repeat(400)])).toBe(2 ** 31);
   });
 });

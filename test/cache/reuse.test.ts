@@ -52,16 +52,25 @@ describe("a request goes forward", () => {
     expect(outcome({ request: { method: "HEAD" } })).toBe("fresh 60");
   });
 
-  it("when it is for a part and nothing is stored; what is fresh answers it whole (RFC 9110 §14.2)", () => {
+  it("for its part, where nothing is stored or what is cannot be validated (RFC 9110 §14.2)", () => {
     const fields = ["Range", "bytes=0-1"];
-    expect(outcome({ stored: undefined, fields })).toBe("forward partial");
-    expect(outcome({ fields })).toBe("fresh 60");
-    expect(outcome({ fields, at: 99, stored: tagged })).toBe("forward stale");
+    expect(outcome({ stored: undefined, fields })).toBe("forward uri-miss");
+    expect(outcome({ fields, at: 99 })).toBe("forward stale");
   });
 
   it("when it has content or asks for another protocol", () => {
     expect(outcome({ request: { content: (async function* () {})() } })).toBe("forward bypass");
     expect(outcome({ request: { upgrade: "websocket" } })).toBe("forward bypass");
+  });
+});
+
+describe("a request for a part", () => {
+  it("is a request like any other to what is stored whole", () => {
+    const fields = ["Range", "bytes=0-1"];
+    expect(outcome({ fields })).toBe("fresh 60");
+    expect(outcome({ fields, at: 99, stored: tagged })).toBe("validate stale");
+    expect(outcome({ fields, at: 65, stored: { staleWhileRevalidate: 9 } })).toBe("stale-while-revalidate -5");
+    expect(outcome({ fields, at: 65, stored: { staleIfError: 9 } })).toBe("validate stale or stale");
   });
 });
 
@@ -245,13 +254,13 @@ describe("isShareable", () => {
   const may = (fields: Fields = [], more: Partial<Request> = {}, policy = aPolicy()) =>
     isShareable(aRequest("/", fields, more), policy);
 
-  it("is true of a plain GET for the whole, also of one that has the origin asked", () => {
+  it("is true of a plain GET, also of one for a part, or that has the origin asked", () => {
     expect(may()).toBe(true);
+    expect(may(["Range", "bytes=0-"])).toBe(true);
     expect(may(["Cache-Control", "no-cache", "Cookie", "a=1"])).toBe(true);
   });
 
-  it("is false of what asks for a part, for another protocol, with content, or not to be stored", () => {
-    expect(may(["Range", "bytes=0-"])).toBe(false);
+  it("is false of what asks for another protocol, with content, or not to be stored", () => {
     expect(may([], { upgrade: "websocket" })).toBe(false);
     expect(may([], { content: (async function* () {})() })).toBe(false);
     expect(may([], { method: "HEAD" })).toBe(false);

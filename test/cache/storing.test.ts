@@ -9,13 +9,14 @@ import { aPolicy, aRequest, dateIn, NOW } from "./example.ts";
 interface Case {
   status?: number;
   fields?: Fields;
+  targeted?: string;
   request?: Partial<Request>;
   policy?: Partial<CachePolicy>;
 }
 
-function verdict({ status = 200, fields = [], request = {}, policy = {} }: Case) {
-  const times = { requestTime: NOW - 100, responseTime: NOW };
-  const response = { status, fields };
+function verdict({ status = 200, fields = [], targeted, request = {}, policy = {} }: Case) {
+  const times = { requestTime: NOW - 100, responseTime: NOW, random: () => 0 };
+  const response = { status, fields, targeted };
   return storing({ request: aRequest("/", [], request), response, policy: aPolicy({ ttl: 60, ...policy }), ...times });
 }
 
@@ -50,9 +51,22 @@ describe("a response must not be stored (RFC 9111 §3)", () => {
     }
   });
 
-  it("if it is partial, or was asked for in part", () => {
-    expect(outcome({ status: 206, fields: cc("max-age=60"), policy: { statuses: { 206: 60 } } })).toBe("partial");
-    expect(outcome({ request: { fields: ["Range", "bytes=0-1"] } })).toBe("partial");
+  it("if the status is about the client or its connection (RFC 6585: 428, 429, 431, 511)", () => {
+    for (const status of [428, 429, 431, 511]) {
+      expect(outcome({ status, fields: cc("public, max-age=60"), policy: { statuses: { [status]: 60 } } })).toBe(
+        "status",
+      );
+    }
+  });
+
+  it("if it is partial, or says that there is no such part; a whole one may be, whatever part was asked for", () => {
+    for (const status of [206, 416]) {
+      expect(outcome({ status, fields: cc("max-age=60"), policy: { statuses: { [status]: 60 } } })).toBe("partial");
+    }
+    const request = { fields: ["Range", "bytes=0-1"] };
+    expect(outcome({ request, fields: cc("max-age=60") })).toBe("storable");
+    // RFC 9110 §14.4: it means nothing where the status does not say so.
+    expect(outcome({ request, fields: [...cc("max-age=60"), "Content-Range", "bytes 0-1/9"] })).toBe("storable");
   });
 
   it("if no-store is there, in any case and among anything", () => {
@@ -61,10 +75,19 @@ describe("a response must not be stored (RFC 9111 §3)", () => {
     expect(outcome({ fields: cc("no-store"), policy: { override: true } })).toBe("no-store");
   });
 
-  it("if private is there, with field names or without", () => {
+  it("if private is there without field names, or with such as cannot be read", () => {
     expect(outcome({ fields: cc("private, max-age=60") })).toBe("private");
-    expect(outcome({ fields: cc('private="x-user", max-age=60') })).toBe("private");
     expect(outcome({ fields: cc("private"), policy: { override: true } })).toBe("private");
+    for (const garbage of ['""', '"a b"', '"a', "=", "'a'b c", ' "a"']) {
+      expect(outcome({ fields: cc(`private=${garbage}, max-age=60`) })).toBe("private");
+    }
+    expect(outcome({ fields: [...cc('private="x-user"'), ...cc("private, max-age=60")] })).toBe("private");
+  });
+
+  it("if private names a field without which the rest would be another response", () => {
+    for (const name of ["Cache-Control", "Expires", "Vary", "Content-Type", "content-encoding", "Location"]) {
+      expect(outcome({ fields: cc(`private="x-user, ${name}", max-age=60`) })).toBe("private");
+    }
   });
 
   it("if the request says no-store, unless the route ignores what clients say", () => {
@@ -81,12 +104,25 @@ describe("a response must not be stored (RFC 9111 §3)", () => {
     for (const allowed of ["public", "must-revalidate", "s-maxage=60"]) {
       expect(outcome({ request, fields: cc(allowed) })).toBe("storable");
     }
+    for (const garbage of ["public=no", "must-revalidate=x", "s-maxage=soon", "s-maxage"]) {
+      expect(outcome({ request, fields: [...cc(garbage), "ETag", '"a"'] })).toBe("authorization");
+    }
     expect(outcome({ request, policy: { override: true } })).toBe("authorization");
   });
 
-  it("if it sets a cookie, whatever else it says", () => {
-    expect(outcome({ fields: ["Set-Cookie", "sid=1", ...cc("public, s-maxage=60")], policy: { override: true } })).toBe(
-      "set-cookie",
+  it("if it sets a cookie, unless the route allows that, or the response keeps the cookie to itself", () => {
+    const fields = ["Set-Cookie", "sid=1", ...cc("public, s-maxage=60")];
+    expect(outcome({ fields, policy: { override: true } })).toBe("set-cookie");
+    expect(outcome({ fields, policy: { setCookie: "strip" } })).toBe("storable");
+    expect(outcome({ fields, policy: { setCookie: "store" } })).toBe("storable");
+    for (const name of ["private", "no-cache"]) {
+      expect(outcome({ fields: ["Set-Cookie", "sid=1", ...cc(`${name}="Set-Cookie", max-age=60`)] })).toBe("storable");
+      expect(outcome({ fields: ["Set-Cookie", "sid=1", ...cc(`${name}="Set-Cookie2", max-age=60`)] })).toBe(
+        "set-cookie",
+      );
+    }
+    expect(outcome({ fields: ["Set-Cookie", "sid=1", ...cc("private")], policy: { setCookie: "store" } })).toBe(
+      "private",
     );
   });
 
@@ -94,6 +130,8 @@ describe("a response must not be stored (RFC 9111 §3)", () => {
     expect(outcome({ status: 299, fields: cc("max-age=60, must-understand") })).toBe("status");
     expect(outcome({ status: 299, fields: cc("max-age=60") })).toBe("storable");
     expect(outcome({ status: 200, fields: cc("max-age=60, must-understand, no-store") })).toBe("storable");
+    expect(outcome({ status: 299, fields: cc("max-age=60, must-understand, no-store") })).toBe("status");
+    expect(outcome({ status: 200, fields: cc("max-age=60, must-understand=no, no-store") })).toBe("no-store");
   });
 
   it("if it varies by everything, by more than ten names, or by what the proxy says of each client", () => {
@@ -178,10 +216,38 @@ describe("what is stored", () => {
     });
   });
 
-  it("must be validated always where the origin says no-cache, with field names or without", () => {
-    for (const value of ["no-cache, max-age=60", 'no-cache="x-user", max-age=60']) {
-      expect(stored({ fields: [...cc(value), "ETag", '"a"'] }).alwaysValidate).toBe(true);
+  it("must be validated always where the origin says no-cache for the whole, or names what cannot be read or missed", () => {
+    for (const value of ["no-cache", 'no-cache=""', 'no-cache="a b"', 'no-cache="a, vary"', 'no-cache="a", no-cache']) {
+      expect(stored({ fields: [...cc(`${value}, max-age=60`), "ETag", '"a"'] }).alwaysValidate).toBe(true);
     }
+  });
+
+  it("lacks the fields that private and no-cache name, and is otherwise as fresh as it says", () => {
+    const named = ["X-User", "ann", "x-user", "bob", "Set-Cookie", "sid=1", "ETag", '"a"', "X-Other", "1"];
+    const head = stored({ fields: [...named, ...cc('max-age=60, private="x-user", no-cache="Set-Cookie, ETag"')] });
+    expect(head.fields.filter((_, i) => i % 2 === 0)).toEqual(["X-Other", "Cache-Control", "Date"]);
+    expect(head).toMatchObject({ lifetime: 60, alwaysValidate: false, etag: undefined });
+    expect(stored({ fields: cc('no-cache="x-user"') })).toMatchObject({ lifetime: 60.1, alwaysValidate: false });
+  });
+
+  it("lacks nothing where no-cache names what cannot be missed: all of it is validated", () => {
+    const fields = ["X-User", "ann", "Vary", "Accept", "ETag", '"a"', ...cc('no-cache="x-user, vary"')];
+    const head = stored({ fields });
+    expect([head.alwaysValidate, head.names, has(head.fields, "x-user")]).toEqual([true, ["accept"], true]);
+  });
+
+  it("keeps the cookie or lacks it, as the route says", () => {
+    const fields = ["Set-Cookie", "a=1", "Set-Cookie", "b=2", ...cc("max-age=60")];
+    expect(lines(stored({ fields, policy: { setCookie: "store" } }).fields, "set-cookie")).toEqual(["a=1", "b=2"]);
+    expect(has(stored({ fields, policy: { setCookie: "strip" } }).fields, "set-cookie")).toBe(false);
+  });
+
+  it("keeps its targeted field, by which a 304 may be read later", () => {
+    expect(stored({ targeted: "max-age=9", fields: cc("no-store") })).toMatchObject({
+      targeted: "max-age=9",
+      lifetime: 9,
+    });
+    expect(stored({}).targeted).toBeUndefined();
   });
 
   it("is fresh by the route's word alone under override, which leaves no-cache behind", () => {
@@ -244,6 +310,7 @@ describe("whatever the wire brings", () => {
     const value = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.constantFrom("no-store", "private", "public, max-age=9", "s-maxage=9", "*", 'private="a, no-store', '"1"'),
+      fc.constantFrom('private="set-cookie", max-age=9', 'no-cache="x"'),
     );
     const name = fc.constantFrom("Cache-Control", "Vary", "ETag", "Set-Cookie", "Expires", "Content-Encoding", "X");
     const response = fc.record({ status: fc.integer({ min: 100, max: 700 }), list: fc.array(fc.tuple(name, value)) });
@@ -252,7 +319,7 @@ describe("whatever the wire brings", () => {
         const fields = list.flat();
         const found = verdict({ status, fields, policy: { override: true, statuses: { [status]: 60 } } });
         if (found.kind === "not-storable") return;
-        expect(has(fields, "set-cookie")).toBe(false);
+        expect(has(found.stored.fields, "set-cookie")).toBe(false);
         expect(lines(fields, "cache-control")).not.toContain("no-store");
         expect(lines(fields, "cache-control")).not.toContain("private");
       }),

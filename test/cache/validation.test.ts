@@ -3,15 +3,16 @@ import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import { storing } from "../../src/cache/storing.ts";
-import { conditionalFields, freshen } from "../../src/cache/validation.ts";
+import { conditionalFields, freshen, ownLines } from "../../src/cache/validation.ts";
 import { field, has, lines } from "../../src/http/fields.ts";
 import type { Fields } from "../../src/http/message.ts";
+import { createWorld, respond } from "../support/world.ts";
 import { aPolicy, aRequest, aStored, dateIn, NOW } from "./example.ts";
 
 const LATER = NOW + 100_000;
 
 function freshened(of: Partial<StoredResponse>, fields: Fields, policy: Partial<CachePolicy> = {}) {
-  const times = { requestTime: LATER - 500, responseTime: LATER, policy: aPolicy(policy) };
+  const times = { requestTime: LATER - 500, responseTime: LATER, policy: aPolicy(policy), random: () => 0 };
   return freshen(aStored(of), { status: 304, fields }, times);
 }
 
@@ -66,6 +67,29 @@ describe("freshen: what a 304 changes (§3.2)", () => {
     expect(stored?.fields).toEqual(["Content-Length", "2", "Content-Encoding", "gzip", "Date", dateIn(9)]);
   });
 
+  it("updates all else that describes the representation (§3.2): the RFC excepts the length alone", () => {
+    const fields = [
+      "Content-Type",
+      "text/plain",
+      "Content-Language",
+      "de",
+      "Content-Location",
+      "/a",
+      "Date",
+      dateIn(0),
+    ];
+    const update = ["Content-Type", "text/html", "Content-Language", "en", "Content-Location", "/b", "Date", dateIn(9)];
+    expect(freshened({ fields }, update)?.fields).toEqual(update);
+  });
+
+  it("leaves alone digests of content that the 304 does not have", () => {
+    const fields = ["Content-MD5", "a==", "Content-Digest", "sha-256=:a:", "Repr-Digest", "sha-256=:a:"];
+    const update = ["Content-MD5", "b==", "Content-Digest", "sha-256=:b:", "Repr-Digest", "sha-256=:b:"];
+    const stored = freshened({ fields }, [...update, "Date", dateIn(9)])?.fields ?? [];
+    const digests = ["content-md5", "content-digest", "repr-digest"].map((name) => field(stored, name));
+    expect(digests).toEqual(["a==", "sha-256=:a:", "sha-256=:b:"]);
+  });
+
   it("computes freshness anew from the fields as they are then", () => {
     const fields = ["Cache-Control", "max-age=5", "Date", dateIn(0)];
     const from = (update: Fields, policy?: Partial<CachePolicy>) => freshened({ fields }, update, policy);
@@ -107,8 +131,32 @@ describe("freshen: what a 304 changes (§3.2)", () => {
       const stored = freshened({ fields: old }, update, { ttl: 60 });
       expect(stored).toBeDefined();
       const ask = { request: aRequest(), response: stored ?? aStored(), policy: aPolicy({ ttl: 60 }) };
-      expect(storing({ ...ask, requestTime: LATER, responseTime: LATER }).kind).toBe("not-storable");
+      expect(storing({ ...ask, requestTime: LATER, responseTime: LATER, random: () => 0 }).kind).toBe("not-storable");
     }
+  });
+
+  it("brings in no field that the response keeps from being stored (§5.2.2.4, §5.2.2.7)", () => {
+    const fields = ["Cache-Control", 'max-age=5, private="x-user", no-cache="X-Price"', "Date", dateIn(0)];
+    const update = ["X-User", "ann", "x-price", "9", "X-Other", "1"];
+    const stored = freshened({ fields }, update);
+    expect(stored?.fields.filter((_, i) => i % 2 === 0)).toEqual(["Cache-Control", "X-Other", "Date"]);
+    expect(stored).toMatchObject({ alwaysValidate: false, lifetime: 5 });
+    expect(stored && ownLines(update, stored, aPolicy())).toEqual(["X-User", "ann", "x-price", "9"]);
+  });
+
+  it("takes out what the 304 is the first to keep from being stored", () => {
+    const fields = ["Cache-Control", "max-age=5", "X-User", "ann", "Date", dateIn(0)];
+    const stored = freshened({ fields }, ["Cache-Control", 'max-age=5, private="x-user"']);
+    expect(has(stored?.fields ?? [], "x-user")).toBe(false);
+  });
+
+  it("goes by the targeted field stored, until the 304 has one of its own (RFC 9213)", () => {
+    const of = { fields: ["Cache-Control", "no-store", "Date", dateIn(0)], targeted: "max-age=50" };
+    expect(freshened(of, [])).toMatchObject({ lifetime: 50, targeted: "max-age=50" });
+    const times = { requestTime: LATER, responseTime: LATER, policy: aPolicy(), random: () => 0 };
+    const update = { status: 304, fields: [], targeted: "no-cache" };
+    expect(freshen(aStored(of), update, times)).toMatchObject({ alwaysValidate: true, targeted: "no-cache" });
+    expect(freshened({ fields: of.fields }, ["CDN-Cache-Control", "max-age=9"])).toMatchObject({ lifetime: 9 });
   });
 });
 
@@ -117,7 +165,7 @@ describe("freshen: whether the 304 speaks of the stored response (§4.3.4)", () 
   const selects = (of: Partial<StoredResponse>, update: Fields) => freshened({ fields, ...of }, update) !== undefined;
 
   it("is none but a 304", () => {
-    const times = { requestTime: LATER, responseTime: LATER, policy: aPolicy() };
+    const times = { requestTime: LATER, responseTime: LATER, policy: aPolicy(), random: () => 0 };
     expect(freshen(aStored(), { status: 200, fields: [] }, times)).toBeUndefined();
   });
 
@@ -154,5 +202,52 @@ describe("freshen: whether the 304 speaks of the stored response (§4.3.4)", () 
         if (stored !== undefined) expect(lines(stored.fields, "age")).toEqual(lines(before.flat(), "age").slice(0, 0));
       }),
     );
+  });
+});
+
+describe("a validation that is answered with 5xx (§4.3.3)", () => {
+  const held = (says: string) => ["ETag", '"1"', "Cache-Control", says];
+  const conditions = (seen: readonly { fields: Fields }[]) => seen.map(({ fields }) => field(fields, "if-none-match"));
+
+  /** A world in which /a is stored and has been stale for a minute. */
+  async function stale(says: string) {
+    const world = createWorld('routes: [{ path: "/*", cache: {} }]');
+    world.origin = () => respond("v1", { fields: held(says) });
+    await world.request("/a");
+    world.now += 120_000;
+    world.seen.length = 0;
+    return world;
+  }
+
+  it("forwards it, where no stale use is allowed, and loses nothing: the next validation is of the same response", async () => {
+    const world = await stale("max-age=60");
+    world.origin = () => respond("oops", { status: 503 });
+    expect(await world.request("/a")).toMatchObject({ status: 503, text: "oops" });
+    world.origin = () => respond("", { status: 304, fields: held("max-age=60") });
+    expect(await world.request("/a")).toMatchObject({ status: 200, text: "v1" });
+    expect((await world.request("/a")).cacheStatus).toContain("hit");
+    expect(conditions(world.seen)).toEqual(['"1"', '"1"']);
+  });
+
+  it("acts as if the origin had not answered, where it is: stale, and validated again by the next", async () => {
+    const world = await stale("max-age=60, stale-if-error=600");
+    world.origin = () => respond("oops", { status: 503 });
+    for (let i = 0; i < 2; i++) {
+      const got = await world.request("/a");
+      expect(got).toMatchObject({ status: 200, text: "v1" });
+      expect(got.cacheStatus).toBe("forebay; fwd=stale; fwd-status=503; detail=stale-if-error");
+    }
+    world.origin = () => respond("", { status: 304, fields: held("max-age=60") });
+    expect((await world.request("/a")).cacheStatus).toBe("forebay; fwd=stale; fwd-status=304; stored");
+    expect(conditions(world.seen)).toEqual(['"1"', '"1"', '"1"']);
+  });
+
+  it("forwards it where a write has overtaken what is stored, whatever may be used stale", async () => {
+    const world = await stale("max-age=60, stale-if-error=600");
+    await world.request("/a", { method: "POST" });
+    world.origin = () => respond("oops", { status: 503 });
+    expect(await world.request("/a")).toMatchObject({ status: 503, text: "oops" });
+    world.origin = () => respond("", { status: 304, fields: held("max-age=60") });
+    expect((await world.request("/a")).text).toBe("v1");
   });
 });

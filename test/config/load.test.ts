@@ -129,6 +129,16 @@ describe("a mistake in the file is told with its place, its path and how to writ
       'proxy.config.yaml:2:43 routes[0].cache.statuses.40x: expected a status code from 200 to 599, got "40x"; write it as 404',
     ],
     [
+      "a status whose responses are never stored",
+      "routes: [{ path: /a, cache: { statuses: { 429: 5s } } }]",
+      'proxy.config.yaml:2:43 routes[0].cache.statuses.429: expected a status whose responses may be stored, got "429"; write it as 404',
+    ],
+    [
+      "a share of more than all",
+      "routes: [{ path: /a, cache: { jitter: 10 } }]",
+      "proxy.config.yaml:2:31 routes[0].cache.jitter: expected a share from 0% to 100%, got 10; write it as 10%",
+    ],
+    [
       "a pattern without its slash",
       "routes:\n  - path: products",
       'proxy.config.yaml:3:5 routes[0].path: expected a path of text, :param and a trailing *, got "products"; write it as /products',
@@ -281,8 +291,10 @@ describe("a loaded configuration", () => {
             ttl: 300,
             override: false,
             statuses: {},
+            jitter: 0,
             heuristic: false,
             clientDirectives: "honor",
+            setCookie: "refuse",
             staleWhileRevalidate: 0,
             staleIfError: 0,
             key: { query: "all", headers: [], cookies: [] },

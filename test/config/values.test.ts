@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type * as z from "zod";
 import { address, host, network, originUrl, redisUrl } from "../../src/config/addresses.ts";
-import { fieldName, milliseconds, pattern, seconds, size } from "../../src/config/values.ts";
+import { fieldName, milliseconds, pattern, seconds, share, size } from "../../src/config/values.ts";
 
 /** The value, or what is said against it. */
 function read(kind: z.ZodType, input: unknown): unknown {
@@ -55,6 +55,37 @@ describe("a duration", () => {
   it("must lie in its range", () => {
     expect(read(milliseconds({ from: "1ms" }), "0s")).toContain("a duration from 1ms to 24d");
     expect(read(milliseconds({ to: "1h" }), "2h")).toContain('got "2h"; write it as 1h');
+  });
+});
+
+describe("a share", () => {
+  it.each([
+    ["10%", 0.1],
+    ["0%", 0],
+    ["100%", 1],
+    ["2.5%", 0.025],
+    [0.1, 0.1],
+    [0, 0],
+    [1, 1],
+  ])("%s is %d", (input, value) => {
+    expect(read(share("10%"), input)).toBe(value);
+  });
+
+  it.each([
+    [10, "10%"],
+    ["10", "10%"],
+    ["0.1", "0.1"],
+    ["10 %", "10%"],
+    ["101%", "100%"],
+    [101, "100%"],
+    [-0.1, "15%"],
+    ["a tenth", "15%"],
+    [true, "15%"],
+    [null, "15%"],
+  ])("is not written %j but %s", (input, write) => {
+    expect(read(share("15%"), input)).toMatch(
+      new RegExp(`^expected a share from 0% to 100%, got .*; write it as ${write}$`),
+    );
   });
 });
 

@@ -124,6 +124,9 @@ describe("a directive stated twice", () => {
     ["max-stale=10, max-stale", "max-stale", 10],
     ["min-fresh=10, min-fresh=60", "min-fresh", 60],
     ["min-fresh=60, min-fresh=10", "min-fresh", 60],
+    ["min-fresh=60, min-fresh=x", "min-fresh", undefined],
+    ["min-fresh=x, min-fresh=60", "min-fresh", undefined],
+    ["max-stale=60, max-stale=x", "max-stale", undefined],
   ])("%s counts for less reuse", (value, name, expected) => {
     expect(seconds(parseCacheControl(value), name)).toBe(expected);
   });
@@ -136,6 +139,22 @@ describe("a directive stated twice", () => {
 
   it("names the fields of both", () => {
     expect(fieldNames(parseCacheControl('no-cache="a", no-cache="B, c"'), "no-cache")).toEqual(["a", "b", "c"]);
+  });
+});
+
+describe("any number of max-age", () => {
+  it("counts as the least of them, and as garbage where one is", () => {
+    const number = fc.nat().map((n) => ({ text: `${n}`, means: n }));
+    const other = fc.constantFrom("", "1.5", "-1", "3600s", "'3600'", "1e3").map((text) => ({ text, means: -1 }));
+    const quoted = fc.nat().map((n) => ({ text: `"00${n}"`, means: n }));
+    const separator = fc.constantFrom(",", ", ", " ,,", ";", ", public, ");
+    fc.assert(
+      fc.property(fc.array(fc.oneof(number, quoted, other), { minLength: 1 }), separator, (each, between) => {
+        const least = Math.min(...each.map(({ means }) => means));
+        const value = each.map(({ text }) => `Max-Age=${text}`).join(between);
+        expect(maxAge(`${value}, `)).toBe(least < 0 ? undefined : Math.min(least, 2 ** 31));
+      }),
+    );
   });
 });
 

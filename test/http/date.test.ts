@@ -22,9 +22,6 @@ describe("reading a date", () => {
     ["Sun, 06 Nov 1994 08:49:37", "no zone"],
     ["Sun, 06 Nov 1994 08:49:37 UTC", "another zone"],
     ["Sun, 06 Nov 1994 08:49:37 +0000", "an offset"],
-    ["Sun, 06 Nov 1994 08:49:37 gmt", "the zone's case"],
-    ["SUN, 06 Nov 1994 08:49:37 GMT", "the weekday's case"],
-    ["Sun, 06 NOV 1994 08:49:37 GMT", "the month's case"],
     ["Sun 06 Nov 1994 08:49:37 GMT", "no comma"],
     ["Sun, 6 Nov 1994 08:49:37 GMT", "a day of one digit"],
     ["Sun, 06  Nov  1994 08:49:37 GMT", "two spaces"],
@@ -45,8 +42,19 @@ describe("reading a date", () => {
     ["Sun, 06 Nov 1994 08:49:37 GMT\n", "a line feed behind"],
     ["Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", "two dates"],
     ["Sun, 0\u0666 Nov 1994 08:49:37 GMT", "digits that are not ASCII"],
+    ["\u017fun, 06 Nov 1994 08:49:37 GMT", "a letter that is an S in capitals"],
   ])("does not read %j: %s", (value) => {
     expect(parseHttpDate(value)).toBeUndefined();
+  });
+
+  it.each([
+    ["SUN, 06 Nov 1994 08:49:37 GMT"],
+    ["Sun, 06 NOV 1994 08:49:37 GMT"],
+    ["Sun, 06 Nov 1994 08:49:37 gMT"],
+    ["sunday, 06-nov-94 08:49:37 gmt"],
+    ["sUN nOV  6 08:49:37 1994"],
+  ])("reads %s: a cache matches case-insensitively (RFC 9111 §4.2)", (value) => {
+    expect(parseHttpDate(value, NOW)).toBe(EXAMPLE);
   });
 
   it("reads a leap second, a leap day, and a weekday that is wrong", () => {

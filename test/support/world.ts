@@ -42,9 +42,13 @@ export type ScriptedOrigin = (request: ForwardRequest) => Promise<Response> | Re
 export interface World {
   /** Epoch ms; the test turns it. */
   now: number;
+  /** What the next draw gives, 0 to 1; 0 where the test does not say. */
+  random: number;
   origin: ScriptedOrigin;
   /** What the origin was asked, in order. */
   readonly seen: ForwardRequest[];
+  /** What broke off on its way into the store: the target, and why. */
+  readonly broken: string[];
   readonly store: Store<StoredResponse>;
   request(target: string, asked?: Asked): Promise<Got>;
   /** As `request`, before the content is read. */
@@ -74,9 +78,11 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
       if (!(error instanceof UpstreamFailure)) throw error;
       return { response: failureResponse(error), isUnsent: error.isUnsent };
     },
+    broken: (error, { target }) => void world.broken.push(`${target}: ${error.message}`),
     newId: () => "id",
     now,
     elapsed: now,
+    random: () => world.random,
   });
   const world: World = {
     get now() {
@@ -85,8 +91,10 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
     set now(ms) {
       time.now = ms;
     },
+    random: 0,
     origin: () => respond("hello"),
     seen: [],
+    broken: [],
     store,
     answer: async (target, asked = {}) => proxy(requestFor(target, asked)),
     request: async (target, asked = {}) => got(await proxy(requestFor(target, asked)), asked.method),

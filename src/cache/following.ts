@@ -1,0 +1,118 @@
+// What does a request get that follows another one's fetch instead of making its own (RFC 9111 §4, collapsed requests)?
+// The response, read along while it still arrives, or as it was stored in the end; else how the flight ended, which is
+// for collapsing.ts to act on. Which flight a request may follow at all is said in flights.ts.
+
+import type { Signal } from "../http/abort.ts";
+import type { Response } from "../http/message.ts";
+import type { Store } from "../store/store.ts";
+import { deliver } from "./delivery.ts";
+import type { Arriving, Ending, Flight } from "./flights.ts";
+import { type Forward, isPartial, type Reuse, reuse } from "./reuse.ts";
+import { cacheStatus, type Forwarded } from "./status.ts";
+import type { StoredResponse } from "./stored-response.ts";
+import type { Visit } from "./visit.ts";
+
+/** How the flight ended is told where this request shares nothing of it; undefined: it did not end in time. */
+export type Followed = { readonly kind: "shared"; readonly response: Response } | Ending | undefined;
+
+export interface Following {
+  /** Follows `flight` for `waitMs` at the most, reading along aside. Rejects when the client leaves. `reason`: why the request went forward. */
+  follow(visit: Visit, flight: Flight, how: { reason: Forward; waitMs: number }): Promise<Followed>;
+  /** The response made of what another request's fetch brought. */
+  shared(visit: Visit, why: Why, stored: StoredResponse): Response;
+}
+
+/** Why the request went forward, and the status with which the origin answered the one fetch, where that is known. */
+type Why = Pick<Forwarded, "reason" | "status">;
+
+interface FollowingParts {
+  readonly store: Pick<Store<StoredResponse>, "look">;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
+
+const NOTHING_YET = new Uint8Array(0);
+
+export function createFollowing({ store, now }: FollowingParts): Following {
+  async function follow(
+    visit: Visit,
+    flight: Flight,
+    { reason, waitMs }: { reason: Forward; waitMs: number },
+  ): Promise<Followed> {
+    const until = now() + waitMs;
+    const { signal } = visit.request;
+    const news = await within(flight.news, waitMs, signal);
+    if (news?.kind === "arriving") {
+      const response = await readAlong(visit, news, reason);
+      if (response !== undefined) return { kind: "shared", response };
+    }
+    const ending = news?.kind === "arriving" ? await within(flight.ended, until - now(), signal) : news;
+    if (ending?.kind !== "stored") return ending;
+    const { stored, names, variant, status } = ending;
+    const mayHave = await mayShare(visit, stored.value, { ...stored, names, variant });
+    return mayHave ? { kind: "shared", response: shared(visit, { reason, status }, stored.value) } : ending;
+  }
+
+  /** The response while it arrives, in the fields that a stored one has; undefined: this request waits for the end. */
+  async function readAlong(visit: Visit, arriving: Arriving, reason: Forward): Promise<Response | undefined> {
+    // Parts are cut out of the whole.
+    if (isPartial(visit.request)) return undefined;
+    const stored = { ...arriving.head, body: NOTHING_YET };
+    if (!(await mayShare(visit, stored, arriving))) return undefined;
+    const response = delivered(visit, { reason, status: arriving.status }, stored);
+    const content = response.content === undefined ? undefined : arriving.fill.reader();
+    if (response.content !== undefined && content === undefined) return undefined;
+    visit.trace.cache = "collapsed";
+    return { ...response, content };
+  }
+
+  /** Whether what a flight brings may also answer this follower of it: same variant, no validation owed, and none of the tags
+   * that only the response knew invalidated since. */
+  async function mayShare(
+    visit: Visit,
+    stored: StoredResponse,
+    { stamp, tags, names, variant }: Pick<Arriving, "stamp" | "tags" | "names" | "variant">,
+  ): Promise<boolean> {
+    if (visit.key.variant(names) !== variant) return false;
+    const { request, policy } = visit;
+    if (deliverable(reuse({ request, stored, usable: true, policy, now: now() })) === undefined) return false;
+    if (tags.every((tag) => visit.tags.includes(tag))) return true;
+    const { fence } = await store.look({ key: undefined, tags, limits: [] });
+    return fence.shared && fence.latest <= stamp;
+  }
+
+  function shared(visit: Visit, why: Why, stored: StoredResponse): Response {
+    visit.trace.cache = "collapsed";
+    return delivered(visit, why, stored);
+  }
+
+  function delivered(visit: Visit, why: Why, stored: StoredResponse): Response {
+    return deliver(visit, stored, { now: now(), status: cacheStatus.forwarded({ ...why, collapsed: true }) });
+  }
+
+  return { follow, shared };
+}
+
+/** What may be delivered without asking: fresh, or stale for a moment in which somebody validates it. */
+export function deliverable(decision: Reuse): StoredResponse | undefined {
+  return decision.kind === "fresh" || decision.kind === "stale-while-revalidate" ? decision.stored : undefined;
+}
+
+/** What `promise` gives; undefined after `ms`; rejects when `signal` aborts. */
+function within<T>(promise: Promise<T>, ms: number, signal: Signal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const leave = () => settle(() => reject(new Error("the client has left")));
+    const timer = setTimeout(() => settle(() => resolve(undefined)), Math.max(0, ms));
+    const settle = (then: () => void) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", leave);
+      then();
+    };
+    signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
+    promise.then(
+      (value) => settle(() => resolve(value)),
+      (error: unknown) => settle(() => reject(error)),
+    );
+  });
+}

@@ -1,0 +1,27 @@
+// Under which tags, names and stamp is a response stored (store/store.ts), and as which of its key's variants
+// (RFC 9111 §4.1)?
+
+import { groupTags } from "./groups.ts";
+import type { StoredHead } from "./stored-response.ts";
+import { type Found, namesOf, type Visit } from "./visit.ts";
+
+/** More names than this would make every request a variant of its own. */
+const MAX_NAMES = 10;
+
+/** What a response with this head is stored under, and what tells whether it may answer somebody else. */
+export function marks({ key, request, ...visit }: Visit, { reading }: Found, head: StoredHead) {
+  const names = namesWith(namesOf(reading), head.names);
+  const tags = [...visit.tags, ...(groupTags(request, head.fields) ?? [])];
+  return { stamp: reading.fence.clock, tags, names, variant: key.variant(names) };
+}
+
+/**
+ * What the variants of a key are told apart by once `own` is one of their Vary's: by the names of all. So a response
+ * without Vary, or with less of it, takes no other's place, but stands in for its own request's variant alone. Where all
+ * together are too many, by the latest response's: the others are gone then.
+ */
+function namesWith(known: readonly string[], own: readonly string[]): readonly string[] {
+  if (own.every((name) => known.includes(name))) return known;
+  const all = [...new Set([...known, ...own])].sort();
+  return all.length > MAX_NAMES ? own : all;
+}
