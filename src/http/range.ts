@@ -105,7 +105,9 @@ function resolve(spec: string, length: number): ByteRange | "unsatisfiable" | "m
   }
   const first = Number(from);
   const last = to === "" ? length : Number(to);
-  if (to !== "" && last < first) return "malformed";
+  // Numbers of many digits may differ and still be read as the same.
+  if (to !== "" && (last < first || (last === first && BigInt(to as string) < BigInt(from as string))))
+    return "malformed";
   return first < length ? { first, last: Math.min(last, length - 1) } : "unsatisfiable";
 }
 
