@@ -155,6 +155,29 @@ test("many requests for one cold key make one fetch", async () => {
   expect(answers.filter(({ cacheStatus }) => cacheStatus?.endsWith("; collapsed"))).toHaveLength(49);
 });
 
+for (const [what, fields] of [
+  ["a condition for the origin", ["If-Match", '"x"']],
+  ["credentials", ["Authorization", "x"]],
+] as const) {
+  test(`a request with ${what} leads nobody, and the next ones collapse all the same`, async () => {
+    const world = createWorld(ANY);
+    const { gates, origin } = held();
+    world.origin = origin;
+    const odd = world.request("/a", { fields: [...fields] });
+    await settled();
+    const all = Array.from({ length: 5 }, () => world.request("/a"));
+    await settled();
+    expect(world.seen).toHaveLength(2);
+    gates[0]?.(respond("for one", { status: fields[0] === "If-Match" ? 412 : 200, fields: FRESH }));
+    await odd;
+    const late = world.request("/a");
+    await settled();
+    gates[1]?.(respond("v1", { fields: FRESH }));
+    expect(new Set((await Promise.all([...all, late])).map(({ text }) => text))).toEqual(new Set(["v1"]));
+    expect(world.seen).toHaveLength(2);
+  });
+}
+
 test("a follower that asked after the write does not join the flight that began before it", async () => {
   const world = createWorld(ANY);
   const { gates, origin } = held();

@@ -219,8 +219,8 @@ function onItsOwn(flight: Flight, found: Found): TakeOff {
 /** Whether a request may wait for another's fetch, or make others wait for its own. */
 function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
   if (policy.collapse === false || !isShareable(request, policy)) return false;
-  // It asks the origin for its part alone; what it has validated is the whole.
-  if (decision.kind === "forward" && isPartial(request)) return false;
+  // It asks the origin for its part alone, or on a condition of its own; what it has validated is the whole.
+  if (decision.kind === "forward" && (decision.reason === "bypass" || isPartial(request))) return false;
   // A client that insists on the origin is not served by a fetch that began before it asked.
   if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
   // What must be validated for each request would only make them wait in a row.

@@ -64,6 +64,8 @@ interface AskOptions extends FetchOptions {
 const AGE: ReadonlySet<string> = new Set(["age"]);
 /** How long requests for a key go straight through after what came was not storable, ms. */
 const PASS_MS = 10_000;
+/** How new a stored response may be for a HEAD to leave it alone, ms. */
+const UPDATE_MS = 1000;
 /** Reasons that lie in the request: the next one for the key may well be storable. */
 const OF_THE_REQUEST: ReadonlySet<Refusal> = new Set<Refusal>([
   "store-away",
@@ -71,7 +73,10 @@ const OF_THE_REQUEST: ReadonlySet<Refusal> = new Set<Refusal>([
   "request-content",
   "request",
   "partial",
+  "authorization",
 ]);
+/** Statuses that answer the conditions of one request. */
+const CONDITIONAL: ReadonlySet<number> = new Set([304, 412]);
 
 /** "store-away": there is no stamp to store it under. "event-stream": it does not end, and nobody is to wait for it.
  * "too-many-groups": a later invalidation of one of them might not find it (RFC 9875). */
@@ -206,7 +211,10 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     const { response, options, reason } = arrival;
     const isError = response.status >= 500;
     options.land(isError ? { kind: "server-error", status: response.status } : { kind: "not-storable" });
-    if (!OF_THE_REQUEST.has(reason) && !isError) void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
+    const isOfKey = !OF_THE_REQUEST.has(reason) && !isError && !CONDITIONAL.has(response.status);
+    if (isOfKey && reasonOf(found.decision) !== "bypass") {
+      void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
+    }
     if (!options.isRead) release(response.content);
     const status = statusOf(found, { status: response.status, detail: reason });
     return { ...response, fields: [...response.fields, "Cache-Status", status] };
@@ -218,8 +226,9 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     if (stored === undefined || !fence.shared) return;
     const times = { requestTime, responseTime: now(), policy: visit.policy, random };
     const heeded = heedHead({ request: visit.request, response, stored: stored.value, usable }, times);
-    if (heeded.kind === "update") keep(visit, found, heeded.stored);
-    if (heeded.kind !== "stale" || !usable) return;
+    // Not for each of many: the whole body is written again.
+    if (heeded.kind === "update" && now() - stored.value.responseTime >= UPDATE_MS) keep(visit, found, heeded.stored);
+    if (heeded.kind !== "stale" || !usable || stored.value.alwaysValidate) return;
     const value = { ...stored.value, alwaysValidate: true };
     void store.put(visit.key, namesOf(found.reading), { ...stored, value, freshUntil: now() });
   }

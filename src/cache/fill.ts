@@ -15,7 +15,8 @@ export type Filled =
 export interface Fill {
   /** Settles once; never rejects. */
   readonly filled: Promise<Filled>;
-  /** The content from its beginning, for one reader, who must start or release it. undefined: it is not being buffered any more. */
+  /** The content from its beginning, for one reader, who must start or release it. undefined: it is not being buffered any more,
+   * or has stood still for a second, so that nobody else is to be caught in it. */
   reader(): Source | undefined;
   /** Starts the content; to be called once, when those who surely read have their readers. */
   begin(): void;
@@ -23,8 +24,10 @@ export interface Fill {
 
 /** How long a fill goes on that nobody reads any more, ms. */
 const ALONE_MS = 60_000;
-/** How long a reader may take nothing while the others wait for it, ms. */
+/** How long a reader that holds up the others may take for half a buffer, ms. */
 const STALLED_MS = 30_000;
+/** After how long without a piece nobody begins to read any more, ms. */
+const QUIET_MS = 1000;
 
 /** Buffers `content` up to `maxBytes`. */
 export function createFill(content: Source, maxBytes: number): Fill {
@@ -41,14 +44,17 @@ class Buffering implements Fill, Sink {
   private pieces: Uint8Array[] = [];
   /** In `pieces`. */
   private bytes = 0;
-  /** Pieces that came before them. */
+  /** Pieces that came before them, and their bytes. */
   private forgotten = 0;
+  private forgottenBytes = 0;
   private state: "buffering" | "passing" | "ended" | "failed" | "cancelled" = "buffering";
   private trailers: Fields = [];
   private error: Error | undefined;
   private readonly readers = new Set<Reader>();
   /** The source was told to wait. */
   private isPaused = false;
+  /** When the last piece came, or the content was started; monotonic, ms. */
+  private movedAt = Number.POSITIVE_INFINITY;
   /** Runs while nobody reads what is buffered, and later while the slowest reader holds up others. */
   private timer: NodeJS.Timeout | undefined;
 
@@ -61,7 +67,7 @@ class Buffering implements Fill, Sink {
   }
 
   reader(): Source | undefined {
-    if (this.state !== "buffering") return undefined;
+    if (this.state !== "buffering" || performance.now() - this.movedAt > QUIET_MS) return undefined;
     this.stopTimer();
     const reader = new Reader(this);
     this.readers.add(reader);
@@ -70,11 +76,13 @@ class Buffering implements Fill, Sink {
 
   begin(): void {
     if (this.readers.size === 0) this.waitAlone();
+    this.movedAt = performance.now();
     this.flow = this.content.start(this);
   }
 
   write(piece: Uint8Array): boolean {
     if (this.state === "cancelled") return false;
+    this.movedAt = performance.now();
     this.pieces.push(piece);
     this.bytes += piece.byteLength;
     if (this.state === "buffering" && this.bytes > this.maxBytes) this.stopBuffering();
@@ -166,9 +174,9 @@ class Buffering implements Fill, Sink {
     this.forget();
     if (this.isPaused && this.mayGoOn()) {
       this.isPaused = false;
-      this.stopTimer();
       this.flow?.resume();
-    } else this.watchSlowest();
+    }
+    this.watchSlowest();
   }
 
   private mayGoOn(): boolean {
@@ -191,23 +199,27 @@ class Buffering implements Fill, Sink {
     let slowest = end;
     for (const { place } of this.readers) if (place < slowest) slowest = place;
     if (slowest === this.forgotten) return;
-    for (const piece of this.pieces.splice(0, slowest - this.forgotten)) this.bytes -= piece.byteLength;
+    for (const { byteLength } of this.pieces.splice(0, slowest - this.forgotten)) {
+      this.bytes -= byteLength;
+      this.forgottenBytes += byteLength;
+    }
     this.forgotten = slowest;
-    this.stopTimer();
   }
 
-  /** The timer runs as long as the slowest takes nothing and others wait for it: `forget` stops it. */
+  /** The slowest holds up others: is it slow, or does it take a piece now and then to hold them up for ever? */
   private watchSlowest(): void {
     if (this.state !== "passing") return;
-    const isHeldUp = this.bytes > this.maxBytes && this.isWanted();
-    if (!isHeldUp) this.stopTimer();
-    else this.timer ??= setTimeout(() => this.dropSlowest(), STALLED_MS).unref();
+    const from = this.forgottenBytes;
+    if (this.bytes <= this.maxBytes / 2) this.stopTimer();
+    else if (this.bytes > this.maxBytes && this.isWanted())
+      this.timer ??= setTimeout(() => this.dropSlowest(from), STALLED_MS).unref();
   }
 
-  private dropSlowest(): void {
+  private dropSlowest(from: number): void {
     this.timer = undefined;
+    const isSlow = this.readers.size > 1 && this.forgottenBytes - from < this.maxBytes / 2;
     const error = new Error("the others did not wait any longer");
-    for (const reader of this.readers) {
+    for (const reader of isSlow ? this.readers : []) {
       if (reader.place > this.forgotten) continue;
       this.readers.delete(reader);
       reader.fail(error);

@@ -43,18 +43,22 @@ export function createFollowing({ store, now }: FollowingParts): Following {
     const { signal } = visit.request;
     const news = await within(flight.news, waitMs, signal);
     if (news?.kind === "arriving") {
-      const response = await readAlong(visit, news, reason);
+      const response = await readAlong(visit, { ...news, flight }, reason);
       if (response !== undefined) return { kind: "shared", response };
     }
     const ending = news?.kind === "arriving" ? await within(flight.ended, until - now(), signal) : news;
     if (ending?.kind !== "stored") return ending;
     const { stored, names, variant, status } = ending;
-    const mayHave = await mayShare(visit, stored.value, { ...stored, names, variant });
+    const mayHave = await mayShare(visit, stored.value, { ...stored, names, variant, flight });
     return mayHave ? { kind: "shared", response: shared(visit, { reason, status }, stored.value) } : ending;
   }
 
   /** The response while it arrives, in the fields that a stored one has; undefined: this request waits for the end. */
-  async function readAlong(visit: Visit, arriving: Arriving, reason: Forward): Promise<Response | undefined> {
+  async function readAlong(
+    visit: Visit,
+    arriving: Arriving & { flight: Flight },
+    reason: Forward,
+  ): Promise<Response | undefined> {
     // Parts are cut out of the whole.
     if (isPartial(visit.request)) return undefined;
     const stored = { ...arriving.head, body: NOTHING_YET };
@@ -71,12 +75,20 @@ export function createFollowing({ store, now }: FollowingParts): Following {
   async function mayShare(
     visit: Visit,
     stored: StoredResponse,
-    { stamp, tags, names, variant }: Pick<Arriving, "stamp" | "tags" | "names" | "variant">,
+    {
+      stamp,
+      tags,
+      names,
+      variant,
+      flight,
+    }: Pick<Arriving, "stamp" | "tags" | "names" | "variant"> & { flight: Flight },
   ): Promise<boolean> {
     if (visit.key.variant(names) !== variant) return false;
     const { request, policy } = visit;
     if (deliverable(reuse({ request, stored, usable: true, policy, now: now() })) === undefined) return false;
     if (tags.every((tag) => visit.tags.includes(tag))) return true;
+    // Where the fence cannot be read those gather who asked before the fetch began.
+    if (!flight.fence.shared) return true;
     const { fence } = await store.look({ key: undefined, tags, limits: [] });
     return fence.shared && fence.latest <= stamp;
   }

@@ -37,6 +37,8 @@ export function heedHead(ask: HeadAsk, times: FreshenTimes): Heeded {
   const { request, response, stored } = ask;
   if (response.status !== 200) return NOTHING;
   if (isOfAnother(ask)) return STALE;
+  // Some frameworks state a length of nothing for every HEAD; a strong tag knows better.
+  if (isOtherLength(ask)) return isSameStrongTag(ask) ? NOTHING : STALE;
   if (!isOfTheSame(ask)) return NOTHING;
   const update = updated(stored, response, times);
   const verdict = storing({ request: asGet(request), response: update, ...times });
@@ -49,17 +51,25 @@ export function asGet({ content, fields }: Request): StoringAsk["request"] {
   return { method: "GET", content, fields };
 }
 
-/** A validator or a length that is not the stored one's, or a stored error that is none any more. */
+/** A validator that is not the stored one's, or a stored error that is none any more. */
 function isOfAnother({ response: { status, fields }, stored }: HeadAsk): boolean {
   const etag = field(fields, "etag");
   const lastModified = field(fields, "last-modified");
-  const length = field(fields, "content-length");
   return (
     status !== stored.status ||
     (etag !== undefined && !isSameTag(etag, stored.etag)) ||
-    (lastModified !== undefined && !isSameTime(lastModified, stored.lastModified)) ||
-    (length !== undefined && Number(length) !== stored.body.byteLength)
+    (lastModified !== undefined && !isSameTime(lastModified, stored.lastModified))
   );
+}
+
+function isOtherLength({ response: { fields }, stored }: HeadAsk): boolean {
+  const length = field(fields, "content-length");
+  return length !== undefined && /^\d+$/.test(length) && Number(length) !== stored.body.byteLength;
+}
+
+function isSameStrongTag({ response: { fields }, stored }: HeadAsk): boolean {
+  const etag = field(fields, "etag");
+  return etag !== undefined && !etag.startsWith("W/") && etag === stored.etag;
 }
 
 /** Whether a validator says so that can tell the two apart; none of those received differs. */

@@ -1,5 +1,6 @@
 // What does the response to an unsafe request invalidate that the request did not name (RFC 9111 §4.4, RFC 9875 §3)?
-// Only one that is no error, and only within the origin that the client asked. The request's own tags: invalidation.ts.
+// Only within the origin that the client asked, and of an error only the groups that it names all the same: after a 5xx nobody
+// knows whether the write happened. The request's own tags: invalidation.ts.
 
 import { field, lines, members } from "../http/fields.ts";
 import type { Fields, Request } from "../http/message.ts";
@@ -11,8 +12,8 @@ export function invalidatedByResponse(
   request: Request,
   { status, fields }: { readonly status: number; readonly fields: Fields },
 ): readonly string[] {
-  if (status < 200 || status >= 400) return [];
-  const references = [...lines(fields, "location"), ...lines(fields, "content-location")];
+  if (status < 200 || (status >= 400 && status < 500)) return [];
+  const references = status >= 500 ? [] : [...lines(fields, "location"), ...lines(fields, "content-location")];
   const tags = references.flatMap((reference) => locationTag(request, reference) ?? []);
   return [...new Set([...tags, ...invalidatedGroupTags(request, fields)])];
 }

@@ -3,9 +3,10 @@
 //
 // Only strong entity tags tell variants apart: two of them are equal only where every byte is, which also holds for what
 // was invalidated meanwhile. And no content in a coding that the request does not accept: some origins give the compressed
-// and the plain response one strong tag.
+// and the plain response one strong tag. Nor where responses vary by more than what the client reads (Cookie, say): a 304
+// repeats no more than a few fields, so one client's other ones would go to the next.
 
-import { field } from "../http/fields.ts";
+import { field, has } from "../http/fields.ts";
 import type { Fields, Request } from "../http/message.ts";
 import type { Sibling } from "../store/store.ts";
 import { isPartial, type Reuse } from "./reuse.ts";
@@ -23,7 +24,9 @@ export function labelOf({
   status,
   etag,
   fields,
-}: Pick<StoredResponse, "status" | "etag" | "fields">): string | undefined {
+  names,
+}: Pick<StoredResponse, "status" | "etag" | "fields" | "names">): string | undefined {
+  if (has(fields, "set-cookie") || !names.every((name) => name.startsWith("accept"))) return undefined;
   if (status !== 200 || etag === undefined || etag.length > LONGEST_TAG || !STRONG.test(etag)) return undefined;
   const coding = (field(fields, "content-encoding") ?? "identity").toLowerCase().replace(/^x-/, "");
   return coding === "identity" || KNOWN_CODINGS.includes(coding) ? `${coding} ${etag}` : undefined;

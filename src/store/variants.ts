@@ -58,9 +58,7 @@ export function createVariants<V>({ keys, codec }: { keys: RedisKeys; codec: Cod
   return {
     put: (at, kept) => (kept.names.length === 0 ? putPlain(at, kept) : putIndexed(at, kept)),
     pass({ line, digest }, { ms, ...record }) {
-      const [key, text] = [keys.record(digest), recordText(record)];
-      if (record.names.length === 0) return line.send(["SET", key, text, "PX", String(ms)]);
-      return run(line, REMEMBER, { keys: [key], args: [text, String(ms)] });
+      return run(line, REMEMBER, { keys: [keys.record(digest)], args: [recordText(record), String(ms)] });
     },
     async siblings({ line, digest }) {
       return siblingsIn(await line.send(["HGETALL", keys.index(digest)]).catch(wrongType));

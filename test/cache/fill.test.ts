@@ -175,17 +175,45 @@ test("past the size a reader that takes nothing while the others wait for it is 
   expect(fast.got).toMatchObject({ text: "abcdefgh", ended: "end" });
 });
 
-test("past the size a slow reader that takes something in time is waited for", () => {
+test("past the size a slow reader that takes half a buffer in time is waited for", () => {
   vi.useFakeTimers();
   const { content, fill, own } = begun(3);
   const slow = reading(own, 1);
   reading(reserved(fill));
-  for (const piece of ["a", "b", "cdef"]) content.write(piece);
+  for (const piece of ["ab", "cd", "efgh"]) content.write(piece);
   for (let i = 0; i < 2; i++) {
     vi.advanceTimersByTime(29_999);
     slow.takes(1);
   }
-  expect([slow.got.text, slow.got.ended, content.told]).toEqual(["abcdef", "", ["resume"]]);
+  expect([slow.got.text, slow.got.ended, content.told]).toEqual(["abcdefgh", "", ["resume"]]);
+});
+
+test("past the size one that takes a piece now and then, to hold up the others, is given up all the same", () => {
+  vi.useFakeTimers();
+  const { content, fill, own } = begun(100);
+  const slow = reading(own, 1);
+  const fast = reading(reserved(fill));
+  for (let i = 0; i < 11; i++) content.write("x".repeat(10));
+  expect(content.write("x".repeat(10))).toBe(false);
+  for (let i = 0; i < 3; i++) {
+    vi.advanceTimersByTime(9999);
+    slow.takes(1);
+    content.write("x".repeat(10));
+  }
+  vi.advanceTimersByTime(3);
+  expect([slow.got.ended, fast.got.ended]).toEqual(["fail", ""]);
+});
+
+test("nobody begins to read what has stood still for a second", () => {
+  vi.useFakeTimers();
+  const { content, fill } = begun(100);
+  content.write("ab");
+  vi.advanceTimersByTime(1000);
+  expect(fill.reader()).toBeDefined();
+  vi.advanceTimersByTime(1);
+  expect(fill.reader()).toBeUndefined();
+  content.write("cd");
+  expect(fill.reader()).toBeDefined();
 });
 
 test("a reader that holds nobody up may take its time", () => {

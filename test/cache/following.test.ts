@@ -275,9 +275,10 @@ test("a validation behind that trickles for ever is given up and told, and a lat
 test("where the response names tags of its own, a write to them since keeps a follower from reading along", async () => {
   const now = () => NOW;
   const store = createMemoryStore<StoredResponse>({ maxBytes: 1024, slots: 1024, codec: responseCodec, now });
-  const { clock } = (await store.look({ key: undefined, tags: [], limits: [] })).fence;
+  const { fence } = await store.look({ key: undefined, tags: [], limits: [] });
+  const { clock } = fence;
   const { body, ...head } = aStored();
-  const flight = createFlight();
+  const flight = createFlight(fence);
   flight.arrive({
     kind: "arriving",
     status: 200,

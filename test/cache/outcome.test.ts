@@ -23,7 +23,12 @@ describe("the response to an unsafe request (RFC 9111 §4.4)", () => {
     const fields = ["Location", "/x", "Cache-Group-Invalidation", '"g"'];
     for (const status of [200, 201, 204, 303, 307])
       expect(invalidated(fields, { status })).toEqual([...at("/x"), groupTag("example.com", "g")]);
-    for (const status of [101, 400, 404, 410, 500, 503]) expect(invalidated(fields, { status })).toEqual([]);
+    for (const status of [101, 400, 404, 410]) expect(invalidated(fields, { status })).toEqual([]);
+  });
+
+  it("invalidates the groups alone where nobody knows whether the write happened", () => {
+    const fields = ["Location", "/x", "Cache-Group-Invalidation", '"g"'];
+    for (const status of [500, 503]) expect(invalidated(fields, { status })).toEqual([groupTag("example.com", "g")]);
   });
 
   it("has relative references resolved against the request's URI", () => {

@@ -12,7 +12,7 @@ const FRESH = ["Cache-Control", "max-age=60"];
 
 describe("labelOf", () => {
   const label = (etag: string, coding?: string, status = 200) =>
-    labelOf({ status, etag, fields: coding === undefined ? [] : ["Content-Encoding", coding] });
+    labelOf({ status, etag, names: [], fields: coding === undefined ? [] : ["Content-Encoding", coding] });
 
   it("is the strong entity tag with the content coding", () => {
     expect(label('"a"')).toBe('identity "a"');
@@ -23,13 +23,20 @@ describe("labelOf", () => {
   it("is none where the tag is weak, malformed or long: no strong comparison selects by it (RFC 9110 §8.8.3.2)", () => {
     for (const tag of ['W/"a"', "a", '"a', '"a" ', '"a b"', '"ä"', `"${"x".repeat(127)}"`])
       expect(label(tag)).toBe(undefined);
-    expect(labelOf({ status: 200, etag: undefined, fields: [] })).toBeUndefined();
+    expect(labelOf({ status: 200, etag: undefined, names: [], fields: [] })).toBeUndefined();
   });
 
   it("is none for what is no 200, or in codings that no request is known to accept", () => {
     expect(label('"a"', undefined, 404)).toBeUndefined();
     for (const coding of ["gzip, br", "exi", ""]) expect(label('"a"', coding)).toBeUndefined();
   });
+});
+
+test("what varies by who asks has no label, nor has what sets a cookie: its other fields would go to the next client", () => {
+  const of = (names: string[], fields: Fields = []) => labelOf({ status: 200, etag: '"a"', names, fields });
+  expect(of(["accept", "accept-language"])).toBe('identity "a"');
+  for (const name of ["cookie", "authorization", "x-user"]) expect(of(["accept-encoding", name])).toBeUndefined();
+  expect(of([], ["Set-Cookie", "a=b"])).toBeUndefined();
 });
 
 describe("offers", () => {
