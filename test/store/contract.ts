@@ -262,6 +262,14 @@ function variantTests(): void {
     expect((await look(keyOf("k"))).stored).toBeUndefined();
   });
 
+  test("a value without names is found when requests need to queue again", async () => {
+    await putNow(keyOf("k"), "plain");
+    const untilMs = Date.now() + 100;
+    await store.pass(keyOf("k"), [], untilMs);
+    await vi.waitUntil(() => Date.now() > untilMs + 50, { timeout: 5000, interval: 20 });
+    expect(await look(keyOf("k"))).toMatchObject({ usable: true, stored: { value: "plain" } });
+  });
+
   test("a variant that ends early, or is not storable any more, takes none of the others along", async () => {
     const [de, en] = [keyOf("k", { lang: "de" }), keyOf("k", { lang: "en" })];
     await putNow(de, "hallo", { names: ["lang"] });
