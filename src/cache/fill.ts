@@ -217,12 +217,13 @@ class Buffering implements Fill, Sink {
 
   private dropSlowest(from: number): void {
     this.timer = undefined;
-    const isSlow = this.readers.size > 1 && this.forgottenBytes - from < this.maxBytes / 2;
-    const error = new Error("the others did not wait any longer");
-    for (const reader of isSlow ? this.readers : []) {
-      if (reader.place > this.forgotten) continue;
-      this.readers.delete(reader);
-      reader.fail(error);
+    if (this.readers.size > 1 && this.forgottenBytes - from < this.maxBytes / 2) {
+      const error = new Error("the others did not wait any longer");
+      for (const reader of this.readers) {
+        if (reader.place > this.forgotten) continue;
+        this.readers.delete(reader);
+        reader.fail(error);
+      }
     }
     this.goOn();
   }

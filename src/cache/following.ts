@@ -31,6 +31,11 @@ interface FollowingParts {
   readonly now: () => number;
 }
 
+/** What a flight brings, whole or still arriving. */
+interface Brought extends Pick<Arriving, "stamp" | "tags" | "names" | "variant"> {
+  readonly value: StoredResponse;
+}
+
 const NOTHING_YET = new Uint8Array(0);
 
 export function createFollowing({ store, now }: FollowingParts): Following {
@@ -43,26 +48,26 @@ export function createFollowing({ store, now }: FollowingParts): Following {
     const { signal } = visit.request;
     const news = await within(flight.news, waitMs, signal);
     if (news?.kind === "arriving") {
-      const response = await readAlong(visit, { ...news, flight }, reason);
+      const response = await readAlong(visit, flight, { arriving: news, reason });
       if (response !== undefined) return { kind: "shared", response };
     }
     const ending = news?.kind === "arriving" ? await within(flight.ended, until - now(), signal) : news;
     if (ending?.kind !== "stored") return ending;
     const { stored, names, variant, status } = ending;
-    const mayHave = await mayShare(visit, stored.value, { ...stored, names, variant, flight });
+    const mayHave = await mayShare(visit, flight, { ...stored, names, variant });
     return mayHave ? { kind: "shared", response: shared(visit, { reason, status }, stored.value) } : ending;
   }
 
   /** The response while it arrives, in the fields that a stored one has; undefined: this request waits for the end. */
   async function readAlong(
     visit: Visit,
-    arriving: Arriving & { flight: Flight },
-    reason: Forward,
+    flight: Flight,
+    { arriving, reason }: { arriving: Arriving; reason: Forward },
   ): Promise<Response | undefined> {
     // Parts are cut out of the whole.
     if (isPartial(visit.request)) return undefined;
     const stored = { ...arriving.head, body: NOTHING_YET };
-    if (!(await mayShare(visit, stored, arriving))) return undefined;
+    if (!(await mayShare(visit, flight, { ...arriving, value: stored }))) return undefined;
     const response = delivered(visit, { reason, status: arriving.status }, stored);
     const content = response.content === undefined ? undefined : arriving.fill.reader();
     if (response.content !== undefined && content === undefined) return undefined;
@@ -74,18 +79,12 @@ export function createFollowing({ store, now }: FollowingParts): Following {
    * that only the response knew invalidated since. */
   async function mayShare(
     visit: Visit,
-    stored: StoredResponse,
-    {
-      stamp,
-      tags,
-      names,
-      variant,
-      flight,
-    }: Pick<Arriving, "stamp" | "tags" | "names" | "variant"> & { flight: Flight },
+    flight: Flight,
+    { value, stamp, tags, names, variant }: Brought,
   ): Promise<boolean> {
     if (visit.key.variant(names) !== variant) return false;
     const { request, policy } = visit;
-    if (deliverable(reuse({ request, stored, usable: true, policy, now: now() })) === undefined) return false;
+    if (deliverable(reuse({ request, stored: value, usable: true, policy, now: now() })) === undefined) return false;
     if (tags.every((tag) => visit.tags.includes(tag))) return true;
     // Where the fence cannot be read those gather who asked before the fetch began.
     if (!flight.fence.shared) return true;

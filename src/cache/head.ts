@@ -3,6 +3,7 @@
 
 import { field } from "../http/fields.ts";
 import type { Request, Response } from "../http/message.ts";
+import { isStrongMatch } from "../http/preconditions.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { type NotStorable, type StoringAsk, storing } from "./storing.ts";
 import { type FreshenTimes, isSameTag, isSameTime, isTellingTime, updated } from "./validation.ts";
@@ -69,7 +70,7 @@ function isOtherLength({ response: { fields }, stored }: HeadAsk): boolean {
 
 function isSameStrongTag({ response: { fields }, stored }: HeadAsk): boolean {
   const etag = field(fields, "etag");
-  return etag !== undefined && !etag.startsWith("W/") && etag === stored.etag;
+  return etag !== undefined && stored.etag !== undefined && isStrongMatch(etag, stored.etag);
 }
 
 /** Whether a validator says so that can tell the two apart; none of those received differs. */
