@@ -167,7 +167,7 @@ const MEMORY = 256;
 const known = new Map<string, string>();
 
 /** Lower-case, without the default port; undefined where it is no host. Remembers: most requests name the same few. */
-function authorityOf(host: string): string | undefined {
+export function authorityOf(host: string): string | undefined {
   const before = known.get(host);
   if (before !== undefined) return before;
   const match = HOST.exec(host.toLowerCase());

@@ -58,9 +58,10 @@ export function respond(out: Outgoing, response: Response, ask: Ask): void {
 
 // Up to here head and content together cost less as one string than as two buffers: measured on bare responses of 1 KB,
 // 24 µs of CPU instead of 32. Longer strings leave the fast path of the runtime's writes.
-const SMALL_BYTES = 12_288;
+export const SMALL_BYTES = 12_288;
 
-function octets(bytes: Uint8Array): string {
+/** An octet each character. */
+export function octets(bytes: Uint8Array): string {
   const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return buffer.toString("latin1");
 }

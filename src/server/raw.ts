@@ -1,134 +1,178 @@
-// A response written to a bare socket, where node:http has let go of it: the request could not be parsed, or asked for
-// an upgrade. The connection closes after it (RFC 9112 §9.6), except after a 101.
+// A response written to a bare socket (RFC 9112): on connections that plain.ts reads, and where node:http has let go of
+// one, because the request could not be parsed or asked for an upgrade.
 
 import type { Duplex } from "node:stream";
-import { type Fields, type Flow, type Response, release, type Sink } from "../http/message.ts";
-import type { ClientSocket } from "./outgoing.ts";
+import { type Fields, type Flow, type Response, release, type Sink, type Source } from "../http/message.ts";
+import { type ClientSocket, octets, SMALL_BYTES } from "./outgoing.ts";
+import { fitLines, type HeadAsk, headOf, statedLength } from "./wire.ts";
 
 export type BareSocket = Duplex & ClientSocket;
 
-interface Ask {
-  readonly method: string;
-  /** The reason phrase of the status. */
-  readonly reason: string;
-  /** Ms without any progress after which a client that does not read loses its connection. */
+export interface RawAsk extends HeadAsk {
+  /** Ms without any progress after which the socket is told to time out while it is being written to. */
   readonly sendMs: number;
+  /** The socket's timeout in ms otherwise. */
+  readonly idleMs: number;
 }
+
+/** The last octet was handed to the network, or (error) never will be. */
+type Over = (error?: Error | null) => void;
 
 /** Writes the head of a 101; what follows on the socket is the other protocol's. */
 export function switchProtocol(socket: BareSocket, fields: Fields, reason: string): void {
-  socket.write(`HTTP/1.1 101 ${reason}\r\n${lines(fields, isNothing)}\r\n`, "latin1");
+  socket.write(`HTTP/1.1 101 ${reason}\r\n${fitLines(fields)}\r\n`, "latin1");
 }
 
-/** Writes the whole of `response` and closes the connection. */
-export function respondRaw(socket: BareSocket, response: Response, ask: Ask): void {
+/**
+ * Writes the whole of `response`. Throws a TypeError, with nothing written and its content not let go of, where a field cannot be
+ * sent. `over` is called once, never before this returns; not where content broke off: then the socket is destroyed.
+ */
+export function respondRaw(socket: BareSocket, response: Response, ask: RawAsk, over: Over): void {
   const { content, status } = response;
-  if (socket.destroyed || !socket.writable) {
+  if (ask.method === "HEAD" || status === 204 || status === 304) {
+    socket.write(headOf(response, ask), "latin1", over);
     release(content);
+  } else if (content === undefined || content instanceof Uint8Array) {
+    writeWhole(socket, headOf(response, ask), content, over);
+  } else {
+    new SocketSink(socket, ask, over).drink(response, content);
+  }
+  if (socket.writableLength > 0) socket.setTimeout(ask.sendMs);
+}
+
+function writeWhole(socket: BareSocket, head: string, content: Uint8Array | undefined, over: Over): void {
+  if (content === undefined || content.length <= SMALL_BYTES) {
+    socket.write(content === undefined ? head : head + octets(content), "latin1", over);
     return;
   }
-  socket.setTimeout(ask.sendMs);
-  socket.once("timeout", () => socket.destroy());
-  const isEmpty = ask.method === "HEAD" || status === 204 || status === 304 || content === undefined;
-  if (isEmpty || content instanceof Uint8Array) {
-    socket.cork();
-    socket.write(head(response, ask, false), "latin1");
-    if (!isEmpty && content instanceof Uint8Array) socket.write(content);
-    else release(content);
-    finish(socket);
-    socket.uncork();
-  } else {
-    const sink = new ChunkedSink(socket);
-    socket.write(head(response, ask, true), "latin1");
-    const flow = content.start(sink);
-    sink.follow(flow);
-  }
+  socket.cork();
+  socket.write(head, "latin1");
+  socket.write(content, over);
+  socket.uncork();
 }
 
-/** RFC 9112 §7.1. Always chunked, so that an end can be told from a breakdown. */
-class ChunkedSink implements Sink {
+/** In chunks (§7.1), so that an end can be told from a breakdown, where the fields do not state the length. */
+class SocketSink implements Sink {
   readonly #socket: BareSocket;
-  #over = false;
+  readonly #ask: RawAsk;
+  readonly #over: Over;
+  #isChunked = true;
+  /** Octets that were announced and have not come. */
+  #missing = 0;
+  /** What is gathered before the source has returned: the head, and the content that was there already. */
+  #gathered: string | undefined;
+  #flow: Flow | undefined;
+  #isStopped = false;
+  #isOver = false;
 
-  constructor(socket: BareSocket) {
+  constructor(socket: BareSocket, ask: RawAsk, over: Over) {
     this.#socket = socket;
+    this.#ask = ask;
+    this.#over = over;
   }
 
-  follow(flow: Flow): void {
-    if (this.#over) return;
-    this.#socket.on("drain", () => {
-      if (!this.#over) flow.resume();
-    });
-    this.#socket.on("close", () => {
-      if (!this.#over) flow.cancel();
-    });
-    if (this.#socket.destroyed) flow.cancel();
+  drink(response: Response, source: Source): void {
+    const stated = statedLength(response.fields);
+    this.#isChunked = stated === undefined;
+    this.#missing = stated ?? 0;
+    this.#gathered = headOf(response, this.#ask);
+    const flow = source.start(this);
+    if (this.#isOver) return;
+    this.#flow = flow;
+    this.#socket.on("drain", this.#onDrain).on("close", this.#onClose);
+    // Server-sent events and the like: the head does not wait for the first piece.
+    this.#flush();
+    if (this.#socket.destroyed) this.#onClose();
   }
 
   write(piece: Uint8Array): boolean {
     if (piece.length === 0) return true;
+    if (!this.#isChunked && !this.#isDue(piece.length)) return false;
+    if (this.#gathered !== undefined && this.#gathered.length + piece.length <= SMALL_BYTES) {
+      this.#gathered += this.#isChunked ? `${size(piece)}${octets(piece)}\r\n` : octets(piece);
+      return true;
+    }
     this.#socket.cork();
-    this.#socket.write(`${piece.length.toString(16)}\r\n`, "latin1");
-    this.#socket.write(piece);
-    const goOn = this.#socket.write("\r\n", "latin1");
+    this.#flush();
+    if (this.#isChunked) this.#socket.write(size(piece), "latin1");
+    let goOn = this.#socket.write(piece);
+    if (this.#isChunked) goOn = this.#socket.write("\r\n", "latin1");
     this.#socket.uncork();
+    if (!goOn) this.#stop();
     return goOn;
   }
 
   end(trailers: Fields): void {
-    this.#over = true;
-    this.#socket.write(`0\r\n${lines(trailers, isNothing)}\r\n`, "latin1");
-    finish(this.#socket);
+    if (this.#isOver) return;
+    if (this.#missing > 0) {
+      this.fail();
+      return;
+    }
+    this.#close();
+    const rest = this.#gathered ?? "";
+    this.#gathered = undefined;
+    const last = this.#isChunked ? `${rest}0\r\n${fitLines(trailers)}\r\n` : rest;
+    this.#socket.write(last, "latin1", this.#over);
+    if (this.#socket.writableLength > 0) this.#socket.setTimeout(this.#ask.sendMs);
   }
 
   fail(): void {
-    this.#over = true;
+    if (this.#isOver) return;
+    this.#close();
     this.#socket.destroy();
   }
+
+  /** More than was announced would be taken for the next response. */
+  #isDue(bytes: number): boolean {
+    this.#missing -= bytes;
+    if (this.#missing >= 0) return true;
+    const flow = this.#flow;
+    this.fail();
+    flow?.cancel();
+    return false;
+  }
+
+  #flush(): void {
+    if (this.#gathered === undefined) return;
+    this.#socket.write(this.#gathered, "latin1");
+    this.#gathered = undefined;
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#socket.setTimeout(this.#ask.sendMs);
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    this.#socket.off("drain", this.#onDrain).off("close", this.#onClose);
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.#isStopped) return;
+    this.#isStopped = false;
+    this.#socket.setTimeout(this.#ask.idleMs);
+    this.#flow?.resume();
+  };
+
+  readonly #onClose = (): void => {
+    if (this.#isOver) return;
+    this.#close();
+    this.#flow?.cancel();
+  };
 }
 
 const LINGER_MS = 1000;
 
-/** Ends our side, then reads on for a moment: a socket destroyed with something unread takes back what was sent. */
-function finish(socket: BareSocket): void {
+/** Ends our side, then reads on for a moment: a socket destroyed with something unread takes back what was sent (§9.6). */
+export function finish(socket: BareSocket): void {
   socket.end();
   socket.resume();
-  socket.once("finish", () => {
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-    socket.once("end", () => socket.destroy());
-    socket.once("close", () => clearTimeout(timer));
-  });
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once("end", () => socket.destroy());
+  socket.once("close", () => clearTimeout(timer));
 }
 
-function head(response: Response, ask: Ask, chunked: boolean): string {
-  const { content, fields, status } = response;
-  const isWhole = content instanceof Uint8Array && status !== 204 && status !== 304;
-  const kept = lines(fields, isWhole || chunked || status === 204 ? isFraming : isConnection);
-  const framing = chunked ? "Transfer-Encoding: chunked\r\n" : isWhole ? `Content-Length: ${content.length}\r\n` : "";
-  return `HTTP/1.1 ${status} ${ask.reason}\r\n${kept}${framing}Connection: close\r\n\r\n`;
-}
-
-const UNFIT = /[\r\n\0]/;
-
-function lines(fields: Fields, leftOut: (name: string) => boolean): string {
-  let text = "";
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i] as string;
-    const value = fields[i + 1] as string;
-    if (leftOut(name.toLowerCase()) || UNFIT.test(name) || UNFIT.test(value)) continue;
-    text += `${name}: ${value}\r\n`;
-  }
-  return text;
-}
-
-function isNothing(): boolean {
-  return false;
-}
-
-function isConnection(name: string): boolean {
-  return name === "connection" || name === "transfer-encoding" || name === "keep-alive";
-}
-
-function isFraming(name: string): boolean {
-  return isConnection(name) || name === "content-length";
+function size(piece: Uint8Array): string {
+  return `${piece.length.toString(16)}\r\n`;
 }

@@ -9,8 +9,10 @@ import { problem } from "../http/problem.ts";
 import { type Address, type Bound, bind } from "./address.ts";
 import { ClientContent, discardRest } from "./content.ts";
 import { admit, Incoming, type Limits } from "./incoming.ts";
+import { respondLast, UNANSWERED, unreadable } from "./last.ts";
 import { breakOff, respond } from "./outgoing.ts";
-import { type BareSocket, respondRaw, switchProtocol } from "./raw.ts";
+import { type PlainOptions, type PlainReader, readPlain } from "./plain.ts";
+import { type BareSocket, switchProtocol } from "./raw.ts";
 import { join } from "./tunnel.ts";
 import { asOrdinary, isForTunnel, protocolOf } from "./upgrade.ts";
 
@@ -72,6 +74,8 @@ class HttpListener implements Listener {
   readonly #options: ListenerOptions & Limits & typeof DEFAULTS;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Connections that node:http has not been given (plain.ts). */
+  readonly #plain: PlainReader;
   /** Connections that node:http has let go of. */
   readonly #bare = new WeakSet<BareSocket>();
   /** Connections on which the last response has been given: what was sent after its request is not looked at. */
@@ -82,6 +86,7 @@ class HttpListener implements Listener {
     this.#handler = handler;
     this.#options = { ...DEFAULTS, ...options };
     this.#server = this.#create();
+    this.#plain = readPlain(this.#server, this.#plainOptions());
   }
 
   listen(address: Address): Promise<Bound> {
@@ -91,10 +96,11 @@ class HttpListener implements Listener {
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    const tick = setInterval(() => this.#server.closeIdleConnections(), DRAIN_TICK_MS);
+    const tick = setInterval(() => this.#closeIdle(), DRAIN_TICK_MS);
     const deadline = setTimeout(() => this.#destroy(() => true), deadlineMs);
     // Those that never asked for anything are not idle in every runtime's eyes.
     this.#destroy((socket) => socket.bytesRead === 0);
+    this.#closeIdle();
     await closed;
     clearInterval(tick);
     clearTimeout(deadline);
@@ -116,7 +122,7 @@ class HttpListener implements Listener {
       // While it listens: a connection could not be accepted, for want of file descriptors, say. The others live on.
       if (server.listening) this.#options.log?.error({ err: error }, "a connection could not be accepted");
     });
-    server.on("connection", (socket) => {
+    server.prependListener("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
     });
@@ -129,6 +135,23 @@ class HttpListener implements Listener {
     server.on("connect", (message, socket) => this.#refuse(message, socket as BareSocket));
     server.on("clientError", (error, socket) => this.#unreadable(error, socket as BareSocket));
     return server;
+  }
+
+  /** What plain.ts is to know. */
+  #plainOptions(): PlainOptions {
+    return {
+      ...this.#options,
+      handle: this.#handler,
+      finished: this.#options.onFinished,
+      failed: (error) => this.#report(error),
+      isDraining: () => this.#draining,
+      reason: (status) => STATUS_CODES[status] ?? "",
+    };
+  }
+
+  #closeIdle(): void {
+    this.#server.closeIdleConnections();
+    this.#plain.closeIdle();
   }
 
   #serve(message: IncomingMessage, out: ServerResponse, onFirstRead?: () => void): void {
@@ -193,9 +216,13 @@ class HttpListener implements Listener {
 
   /** The handler failed, or answered with what cannot be sent. */
   #fault(out: ServerResponse, method: string, error: unknown): void {
-    this.#options.log?.error({ err: error }, "a request could not be answered");
+    this.#report(error);
     if (out.headersSent || out.destroyed) breakOff(out);
     else respond(out, UNANSWERED, { method, closing: true, sendMs: this.#options.sendMs });
+  }
+
+  #report(error: unknown): void {
+    this.#options.log?.error({ err: error }, "a request could not be answered");
   }
 
   #upgrade(message: IncomingMessage, socket: BareSocket, head: Uint8Array): void {
@@ -247,8 +274,9 @@ class HttpListener implements Listener {
   }
 
   #answerRaw(socket: BareSocket, method: string | undefined, response: Response): void {
-    const reason = STATUS_CODES[response.status] ?? "";
-    respondRaw(socket, response, { method: method ?? "GET", reason, sendMs: this.#options.sendMs });
+    const reason = (status: number) => STATUS_CODES[status] ?? "";
+    const how = { method: method ?? "GET", sendMs: this.#options.sendMs, reason };
+    respondLast(socket, response, { ...how, failed: (error) => this.#report(error) });
   }
 
   #keep(socket: BareSocket): void {
@@ -258,20 +286,5 @@ class HttpListener implements Listener {
 
   #destroy(which: (socket: Socket) => boolean): void {
     for (const socket of this.#sockets) if (which(socket)) socket.destroy();
-  }
-}
-
-const UNANSWERED = problem(500, "The proxy failed to answer this request.");
-
-function unreadable(code: string): Response {
-  switch (code) {
-    case "HPE_HEADER_OVERFLOW":
-      return problem(431, "The target or the header fields are too large.");
-    case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
-      return problem(413, "The chunk extensions are too large.");
-    case "ERR_HTTP_REQUEST_TIMEOUT":
-      return problem(408, "The request did not arrive in time.");
-    default:
-      return problem(400, "This is no valid HTTP request.");
   }
 }
