@@ -124,7 +124,8 @@ function separatorBeyondQuotes(value: string, start: number, separator: string):
 }
 
 /** Optional whitespace is space and tab (§5.6.3); String.trim would take more. */
-function trimmed(value: string, start: number, end: number): string {
+/** `value` from `start` to `end` without the blanks around it. */
+export function trimmed(value: string, start: number, end: number): string {
   while (start < end && isSpace(value.charCodeAt(start))) start++;
   while (end > start && isSpace(value.charCodeAt(end - 1))) end--;
   return value.slice(start, end);

@@ -41,14 +41,15 @@ export function respondLast(socket: BareSocket, response: Response, { method, se
   socket.setTimeout(sendMs);
   socket.once("timeout", () => socket.destroy());
   const send = (each: Response) => {
-    const ask = { method, reason: reason(each.status), connection: "Connection: close\r\n", sendMs, idleMs: sendMs };
+    const ask = { method, reason: reason(each.status), connection: "Connection: close\r\n", sendMs };
     respondRaw(socket, each, ask, (error) => (error ? socket.destroy() : finish(socket)));
   };
   try {
     send(response);
   } catch (error) {
-    release(response.content);
     failed(error);
+    if (socket.destroyed) return;
+    release(response.content);
     send(UNANSWERED);
   }
 }

@@ -2,6 +2,7 @@
 // upgrade, on a connection that is kept, whole and beyond doubt in every octet (RFC 9112 §3, §5). Nothing is mended or
 // refused here: what is anything else is node:http's to read.
 
+import { trimmed } from "../http/fields.ts";
 import type { Fields } from "../http/message.ts";
 import { authorityOf, type Limits } from "./incoming.ts";
 
@@ -40,7 +41,8 @@ export class PlainHeads {
     if (this.#read === undefined || !text.startsWith(this.#section, section)) {
       SECTION.lastIndex = section;
       if (!SECTION.test(text)) return undefined;
-      this.#section = text.slice(section, SECTION.lastIndex);
+      // A copy: a slice would keep all that arrived with it, as long as the connection lives.
+      this.#section = Buffer.from(text.slice(section, SECTION.lastIndex), "latin1").toString("latin1");
       this.#read = read(this.#section, this.#limits.maxFieldsBytes);
       if (this.#read === undefined) return undefined;
     }
@@ -56,14 +58,15 @@ interface Section {
 
 /** `section` has the form of SECTION. undefined: it says something that is not of the simplest. */
 function read(section: string, maxBytes: number): Section | undefined {
-  if (section.length > maxBytes) return undefined;
   const fields: string[] = [];
+  let bytes = 0;
   let host: string | undefined;
   for (let at = 0; at < section.length - 2; ) {
     const colon = section.indexOf(":", at);
     const end = section.indexOf("\r\n", colon);
     const name = section.slice(at, colon);
-    const value = withoutBlanks(section, colon + 1, end);
+    const value = trimmed(section, colon + 1, end);
+    bytes += name.length + value.length + 4;
     switch (name.length) {
       case 4:
         if (name.toLowerCase() !== "host") break;
@@ -82,20 +85,9 @@ function read(section: string, maxBytes: number): Section | undefined {
     fields.push(name, value);
     at = end + 2;
   }
+  if (bytes > maxBytes) return undefined;
   const authority = host === undefined ? undefined : authorityOf(host);
   return authority === undefined ? undefined : { authority, fields };
 }
 
 const NOT_PLAIN: ReadonlySet<string> = new Set(["expect", "upgrade", "content-length", "transfer-encoding"]);
-
-function withoutBlanks(text: string, from: number, to: number): string {
-  let start = from;
-  let end = to;
-  while (start < end && isBlank(text.charCodeAt(start))) start++;
-  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isBlank(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}

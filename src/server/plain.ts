@@ -34,12 +34,13 @@ export interface PlainReader {
 /** Comes between `server`, which is node:http's, and its own reading of connections. */
 export function readPlain(server: Server, options: PlainOptions): PlainReader {
   const connections = new Map<Socket, PlainConnection>();
-  const reading = server.listeners("connection").at(-1) as (socket: Socket) => void;
+  const reading = server.listeners("connection") as ((socket: Socket) => void)[];
+  if (reading.length === 0) throw new TypeError("a server that does not read its connections");
   const handOver = (socket: Socket) => {
     connections.delete(socket);
-    reading.call(server, socket);
+    for (const read of reading) read.call(server, socket);
   };
-  server.off("connection", reading);
+  server.removeAllListeners("connection");
   server.on("connection", (socket) => {
     connections.set(socket, new PlainConnection(socket, options, handOver));
     socket.once("close", () => connections.delete(socket));
@@ -51,48 +52,55 @@ export function readPlain(server: Server, options: PlainOptions): PlainReader {
   };
 }
 
-/** What is held of a client that sends on while it is being answered, bytes: past it, it must wait. */
-const MAX_HELD = 65_536;
+/** How much longer than it was told a client's idle connection is kept, ms: its next request may be on the way. */
+const GRACE_MS = 1000;
+const NOTHING = Buffer.alloc(0);
 
 class PlainConnection {
   readonly #socket: Socket;
   readonly #options: PlainOptions;
-  readonly #takeOver: (socket: Socket) => void;
+  readonly #giveAway: (socket: Socket) => void;
   readonly #heads: PlainHeads;
   readonly #keepAlive: string;
+  readonly #idleMs: number;
   readonly #peer: string;
-  /** What was received and not yet answered: from `#at` on in `#text`, then `#held`. */
+  /** What was received last, as octets and as text, and how much of it has been taken. What cannot be taken at once is put back
+   * into the socket's own buffer, which is bounded, and the client's end is not told of before that has been read. */
+  #received: Buffer = NOTHING;
   #text = "";
-  #at = 0;
-  #held: Buffer[] = [];
+  #taken = 0;
   #exchange: PlainExchange | undefined;
+  /** No response follows the one that was given. */
+  #isLast = false;
 
   /** `handOver` takes the socket with nothing under way, its first unread octets those that are not simple. */
   constructor(socket: Socket, options: PlainOptions, handOver: (socket: Socket) => void) {
     this.#socket = socket;
-    this.#takeOver = handOver;
+    this.#giveAway = handOver;
     this.#options = options;
     this.#heads = new PlainHeads(options);
     this.#keepAlive = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(options.keepAliveMs / 1000)}\r\n`;
+    this.#idleMs = options.keepAliveMs + GRACE_MS;
     this.#peer = socket.remoteAddress ?? "";
     socket.setTimeout(options.headersMs);
     socket.on("data", this.#onData).on("end", this.#onEnd).on("close", this.#onClose);
     socket.on("timeout", this.#onTimeout).on("error", this.#onError);
   }
 
-  /** Nothing is being answered. */
+  /** Nothing is being answered, nor is the last answer on its way. */
   isIdle(): boolean {
-    return this.#exchange === undefined;
+    return this.#exchange === undefined && !this.#isLast;
   }
 
   readonly #onData = (received: Buffer): void => {
     if (this.#exchange !== undefined) {
-      this.#held.push(received);
-      if (sizeOf(this.#held) > MAX_HELD) this.#socket.pause();
+      this.#wait(received);
+      this.#putBack();
       return;
     }
+    this.#received = received;
     this.#text = received.toString("latin1");
-    this.#at = 0;
+    this.#taken = 0;
     this.#next();
   };
 
@@ -102,12 +110,14 @@ class PlainConnection {
 
   readonly #onClose = (): void => {
     this.#exchange?.leave();
-    this.#tell(false);
+    this.#end(false);
   };
 
-  /** Of the network's silence only: a response that is waited for may take its time. */
+  /** Of the network's silence only: a response that is waited for may take its time. But a client whose octets are not
+   * read could leave unseen. */
   readonly #onTimeout = (): void => {
-    if (this.#exchange === undefined || this.#socket.writableLength > 0) this.#socket.destroy();
+    const isStill = this.#exchange === undefined || this.#socket.writableLength > 0 || this.#socket.isPaused();
+    if (isStill) this.#socket.destroy();
   };
 
   readonly #onError = (): void => {
@@ -115,12 +125,37 @@ class PlainConnection {
   };
 
   #next(): void {
-    const head = this.#heads.head(this.#text, this.#at);
-    if (head === undefined) this.#handOver();
-    else {
-      this.#at = head.end;
-      this.#serve(new PlainExchange(head, this.#peer));
+    const head = this.#heads.head(this.#text, this.#taken);
+    if (head === undefined) {
+      this.#handOver();
+      return;
     }
+    this.#taken = head.end;
+    this.#serve(new PlainExchange(head, this.#peer));
+    if (!this.#isWritten()) this.#putBack();
+  }
+
+  /** A response was given, and the network has all of it. */
+  #isWritten(): boolean {
+    return this.#exchange?.isWhole === true && this.#socket.writableLength === 0;
+  }
+
+  /** The rest waits. */
+  #putBack(): void {
+    const rest = this.#received.subarray(this.#taken);
+    this.#forget();
+    if (rest.length > 0) this.#wait(rest);
+  }
+
+  #wait(octets: Buffer): void {
+    this.#socket.pause();
+    this.#socket.unshift(octets);
+  }
+
+  #forget(): void {
+    this.#received = NOTHING;
+    this.#text = "";
+    this.#taken = 0;
   }
 
   #serve(exchange: PlainExchange): void {
@@ -145,71 +180,67 @@ class PlainConnection {
       letGo(response);
       return;
     }
+    exchange.status = response.status;
     try {
       if (response.tunnel !== undefined) throw new Error("A tunnel answers a request that asked for no upgrade.");
       this.#respond(exchange, response, this.#options.isDraining());
     } catch (error) {
-      letGo(response);
+      if (!this.#socket.destroyed) letGo(response);
       this.#fault(exchange, error);
     }
   }
 
   #fault(exchange: PlainExchange, error: unknown): void {
     this.#options.failed(error);
-    if (exchange.status !== 0) this.#socket.destroy();
-    else if (this.#socket.writable) this.#respond(exchange, UNANSWERED, true);
+    if (!this.#socket.writable) return;
+    exchange.status = UNANSWERED.status;
+    this.#respond(exchange, UNANSWERED, true);
   }
 
   #respond(exchange: PlainExchange, response: Response, closing: boolean): void {
-    const { reason, sendMs, keepAliveMs } = this.#options;
+    const { reason, sendMs } = this.#options;
     const ask = {
       method: exchange.method,
       reason: reason(response.status),
       connection: closing ? "Connection: close\r\n" : this.#keepAlive,
       sendMs,
-      idleMs: keepAliveMs,
     };
     respondRaw(this.#socket, response, ask, closing ? this.#onLastWritten : this.#onWritten);
-    exchange.status = response.status;
+    exchange.isWhole = response.content === undefined || response.content instanceof Uint8Array;
   }
 
   readonly #onWritten = (error?: Error | null): void => {
     if (error) return; // the connection closes, which is heard of
-    this.#tell(true);
-    if (this.#socket.timeout !== this.#options.keepAliveMs) this.#socket.setTimeout(this.#options.keepAliveMs);
-    if (this.#at < this.#text.length) this.#next();
-    else if (this.#held.length > 0) this.#takeHeld();
-    else this.#text = "";
+    this.#end(true);
+    if (this.#socket.timeout !== this.#idleMs) this.#socket.setTimeout(this.#idleMs);
+    if (this.#taken < this.#received.length) this.#next();
+    else {
+      this.#forget();
+      if (this.#socket.isPaused()) this.#socket.resume();
+    }
   };
 
   readonly #onLastWritten = (error?: Error | null): void => {
     if (error) return;
-    this.#tell(true);
+    this.#isLast = true;
+    this.#end(true);
     this.#release();
     this.#socket.on("error", this.#onError);
     finish(this.#socket);
   };
 
-  #takeHeld(): void {
-    const held = Buffer.concat(this.#held);
-    this.#held = [];
-    this.#socket.resume();
-    this.#onData(held);
-  }
-
-  #tell(complete: boolean): void {
+  #end(complete: boolean): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     if (exchange !== undefined) this.#options.finished?.(exchange, { status: exchange.status, complete });
   }
 
   #handOver(): void {
-    const unread = Buffer.concat([Buffer.from(this.#text.slice(this.#at), "latin1"), ...this.#held]);
+    const rest = this.#received.subarray(this.#taken);
     this.#release();
     this.#socket.setTimeout(0);
-    this.#socket.pause();
-    this.#socket.unshift(unread);
-    this.#takeOver(this.#socket);
+    this.#wait(rest);
+    this.#giveAway(this.#socket);
     this.#socket.resume();
   }
 
@@ -229,8 +260,10 @@ class PlainExchange implements Request {
   readonly target: string;
   readonly fields: Fields;
   readonly peer: string;
-  /** Of the response; 0: there is none yet. */
+  /** Of the response; 0: there is none yet. The connection's own. */
   status = 0;
+  /** The response came in one piece. */
+  isWhole = false;
   #leaving: Abort | undefined;
   #hasLeft = false;
 
@@ -257,10 +290,4 @@ class PlainExchange implements Request {
 function letGo(response: Response): void {
   release(response.content);
   response.tunnel?.destroy();
-}
-
-function sizeOf(buffers: readonly Buffer[]): number {
-  let bytes = 0;
-  for (const buffer of buffers) bytes += buffer.length;
-  return bytes;
 }

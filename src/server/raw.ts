@@ -4,15 +4,13 @@
 import type { Duplex } from "node:stream";
 import { type Fields, type Flow, type Response, release, type Sink, type Source } from "../http/message.ts";
 import { type ClientSocket, octets, SMALL_BYTES } from "./outgoing.ts";
-import { fitLines, type HeadAsk, headOf, statedLength } from "./wire.ts";
+import { fitLines, headOf, statedLength, type WireAsk } from "./wire.ts";
 
 export type BareSocket = Duplex & ClientSocket;
 
-export interface RawAsk extends HeadAsk {
-  /** Ms without any progress after which the socket is told to time out while it is being written to. */
+interface RawAsk extends WireAsk {
+  /** Ms without any progress after which the socket is told to time out: from now on, where not all is written at once. */
   readonly sendMs: number;
-  /** The socket's timeout in ms otherwise. */
-  readonly idleMs: number;
 }
 
 /** The last octet was handed to the network, or (error) never will be. */
@@ -24,8 +22,9 @@ export function switchProtocol(socket: BareSocket, fields: Fields, reason: strin
 }
 
 /**
- * Writes the whole of `response`. Throws a TypeError, with nothing written and its content not let go of, where a field cannot be
- * sent. `over` is called once, never before this returns; not where content broke off: then the socket is destroyed.
+ * Writes the whole of `response`. Throws a TypeError, with nothing written and its content not let go of, where the status or a
+ * field cannot be sent, and what a source throws when it is started: then, as where content breaks off, the socket is destroyed.
+ * Otherwise `over` is called once, never before this returns.
  */
 export function respondRaw(socket: BareSocket, response: Response, ask: RawAsk, over: Over): void {
   const { content, status } = response;
@@ -64,6 +63,7 @@ class SocketSink implements Sink {
   #flow: Flow | undefined;
   #isStopped = false;
   #isOver = false;
+  #isUnwanted = false;
 
   constructor(socket: BareSocket, ask: RawAsk, over: Over) {
     this.#socket = socket;
@@ -76,18 +76,22 @@ class SocketSink implements Sink {
     this.#isChunked = stated === undefined;
     this.#missing = stated ?? 0;
     this.#gathered = headOf(response, this.#ask);
-    const flow = source.start(this);
-    if (this.#isOver) return;
-    this.#flow = flow;
+    this.#socket.setTimeout(this.#ask.sendMs);
     this.#socket.on("drain", this.#onDrain).on("close", this.#onClose);
+    try {
+      this.#flow = source.start(this);
+    } catch (error) {
+      this.fail(); // what has been written cannot be taken back
+      throw error;
+    }
+    if (this.#isUnwanted) this.#flow.cancel();
     // Server-sent events and the like: the head does not wait for the first piece.
-    this.#flush();
-    if (this.#socket.destroyed) this.#onClose();
+    else if (!this.#isOver) this.#flush();
   }
 
   write(piece: Uint8Array): boolean {
     if (piece.length === 0) return true;
-    if (!this.#isChunked && !this.#isDue(piece.length)) return false;
+    if (this.#isOver || !this.#isDue(piece.length)) return false;
     if (this.#gathered !== undefined && this.#gathered.length + piece.length <= SMALL_BYTES) {
       this.#gathered += this.#isChunked ? `${size(piece)}${octets(piece)}\r\n` : octets(piece);
       return true;
@@ -98,7 +102,7 @@ class SocketSink implements Sink {
     let goOn = this.#socket.write(piece);
     if (this.#isChunked) goOn = this.#socket.write("\r\n", "latin1");
     this.#socket.uncork();
-    if (!goOn) this.#stop();
+    this.#isStopped ||= !goOn;
     return goOn;
   }
 
@@ -113,7 +117,6 @@ class SocketSink implements Sink {
     this.#gathered = undefined;
     const last = this.#isChunked ? `${rest}0\r\n${fitLines(trailers)}\r\n` : rest;
     this.#socket.write(last, "latin1", this.#over);
-    if (this.#socket.writableLength > 0) this.#socket.setTimeout(this.#ask.sendMs);
   }
 
   fail(): void {
@@ -122,13 +125,13 @@ class SocketSink implements Sink {
     this.#socket.destroy();
   }
 
-  /** More than was announced would be taken for the next response. */
+  /** Whether so much may still come. More than was announced would be taken for the next response. */
   #isDue(bytes: number): boolean {
+    if (this.#isChunked) return true;
     this.#missing -= bytes;
     if (this.#missing >= 0) return true;
-    const flow = this.#flow;
     this.fail();
-    flow?.cancel();
+    this.#giveUp();
     return false;
   }
 
@@ -138,27 +141,26 @@ class SocketSink implements Sink {
     this.#gathered = undefined;
   }
 
-  #stop(): void {
-    this.#isStopped = true;
-    this.#socket.setTimeout(this.#ask.sendMs);
-  }
-
   #close(): void {
     this.#isOver = true;
     this.#socket.off("drain", this.#onDrain).off("close", this.#onClose);
   }
 
+  /** The source is to stop: at once, or when it has returned from its start. */
+  #giveUp(): void {
+    this.#isUnwanted = true;
+    this.#flow?.cancel();
+  }
+
   readonly #onDrain = (): void => {
     if (!this.#isStopped) return;
     this.#isStopped = false;
-    this.#socket.setTimeout(this.#ask.idleMs);
     this.#flow?.resume();
   };
 
   readonly #onClose = (): void => {
-    if (this.#isOver) return;
     this.#close();
-    this.#flow?.cancel();
+    this.#giveUp();
   };
 }
 

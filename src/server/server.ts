@@ -87,6 +87,7 @@ class HttpListener implements Listener {
     this.#options = { ...DEFAULTS, ...options };
     this.#server = this.#create();
     this.#plain = readPlain(this.#server, this.#plainOptions());
+    this.#server.prependListener("connection", (socket) => this.#accept(socket));
   }
 
   listen(address: Address): Promise<Bound> {
@@ -122,10 +123,6 @@ class HttpListener implements Listener {
       // While it listens: a connection could not be accepted, for want of file descriptors, say. The others live on.
       if (server.listening) this.#options.log?.error({ err: error }, "a connection could not be accepted");
     });
-    server.prependListener("connection", (socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
     server.on("request", (message, out) => this.#serve(message, out));
     server.on("checkContinue", (message, out) => this.#serve(message, out, () => out.writeContinue()));
     server.on("checkExpectation", (_message, out) =>
@@ -135,6 +132,13 @@ class HttpListener implements Listener {
     server.on("connect", (message, socket) => this.#refuse(message, socket as BareSocket));
     server.on("clientError", (error, socket) => this.#unreadable(error, socket as BareSocket));
     return server;
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+    // Reset before it was accepted: who that was cannot be known any more, and nobody's word would look like a unix socket's.
+    if (socket.remoteAddress === undefined && typeof this.#server.address() !== "string") socket.destroy();
   }
 
   /** What plain.ts is to know. */

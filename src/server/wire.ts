@@ -4,7 +4,7 @@
 import { formatHttpDate } from "../http/date.ts";
 import type { Fields, Response } from "../http/message.ts";
 
-export interface HeadAsk {
+export interface WireAsk {
   /** Of the request. */
   readonly method: string;
   /** The reason phrase of the status. */
@@ -13,8 +13,9 @@ export interface HeadAsk {
   readonly connection: string;
 }
 
-/** Up to the empty line, with it. Throws a TypeError where a field cannot be sent. */
-export function headOf(response: Response, ask: HeadAsk): string {
+/** Up to the empty line, with it. Throws a TypeError where the status or a field cannot be sent. */
+export function headOf(response: Response, ask: WireAsk): string {
+  if (!(response.status >= 100 && response.status <= 999)) throw new TypeError(`unfit status ${response.status}`);
   const { keep, line } = framing(response, ask);
   const { text, isDated } = fieldLines(response.fields, keep);
   const date = isDated ? "" : `Date: ${formatHttpDate(Date.now())}\r\n`;
@@ -32,7 +33,7 @@ const LENGTH: Kept = { length: true, trailer: false };
 const TRAILER: Kept = { length: false, trailer: true };
 
 /** How the content's end is told (§6.3): by one of our own lines, or by what the fields state. */
-function framing({ status, fields, content }: Response, { method }: HeadAsk): { keep: Kept; line: string } {
+function framing({ status, fields, content }: Response, { method }: WireAsk): { keep: Kept; line: string } {
   if (status === 204) return { keep: NEITHER, line: "" };
   const isBytes = content === undefined || content instanceof Uint8Array;
   if (method === "HEAD" || status === 304) {
@@ -63,6 +64,7 @@ function lengthOf(value: string): number | undefined {
 function fieldLines(fields: Fields, keep: Kept): { text: string; isDated: boolean } {
   let text = "";
   let isDated = false;
+  let { length } = keep;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
     switch (name.length) {
@@ -76,7 +78,9 @@ function fieldLines(fields: Fields, keep: Kept): { text: string; isDated: boolea
         if (isConnection(name)) continue;
         break;
       case 14:
-        if (!keep.length && name.toLowerCase() === "content-length") continue;
+        if (name.toLowerCase() !== "content-length") break;
+        if (!length) continue;
+        length = false; // once: a second one could say something else
         break;
       case 17:
         if (name.toLowerCase() === "transfer-encoding") continue;

@@ -66,7 +66,7 @@ test("requests sent without waiting are answered in order, one at a time", async
   let underWay = 0;
   let most = 0;
   const { port } = await serve(({ target }) => {
-    if (target.endsWith("0")) return ok(`<${target}>`);
+    if (!target.endsWith("0")) return ok(`<${target}>`);
     most = Math.max(most, ++underWay);
     return new Promise<Response>((resolve) =>
       setImmediate(() => {
@@ -332,4 +332,149 @@ test("draining says close on a kept connection, answers nothing after it, and cl
   release.resolve();
   expect(await busy.closed()).toMatch(/^HTTP\/1\.1 200 OK\r\n(?:.+\r\n)*Connection: close\r\n\r\ndone$/);
   await drained;
+});
+
+test("a source that throws after it has written breaks the connection, and is let go of once", async () => {
+  const logged: unknown[] = [];
+  let starts = 0;
+  const content: Response["content"] = {
+    start(sink) {
+      starts += 1;
+      sink.write(new Uint8Array(20_000));
+      throw new Error("secret");
+    },
+  };
+  const { port } = await serve(() => ({ status: 200, fields: ["Content-Length", "30000"], content }), {
+    log: { error: (context) => logged.push(context) },
+  });
+  expect(statuses(await converse(port, plain("/") + plain("/more"))).length).toBeLessThan(2);
+  expect(starts).toBe(1);
+  expect(logged).toHaveLength(1);
+});
+
+test("a source that sends more than it said at once is cancelled", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const content: Response["content"] = {
+    start(sink) {
+      sink.write(bytes("more than three"));
+      return { resume: () => {}, cancel: cancelled.resolve };
+    },
+  };
+  const { port } = await serve(() => ({ status: 200, fields: ["Content-Length", "3"], content }));
+  expect(await converse(port, plain("/"))).toBe("");
+  await cancelled.promise;
+});
+
+test("a client that reads slowly and has sent all it will gets every response it asked for", async () => {
+  const asked: string[] = [];
+  const { port } = await serve(({ method }) => {
+    asked.push(method);
+    return { status: 200, fields: [], content: new Uint8Array(5_000_000) };
+  }, SHORT);
+  const raw = rawClient(port);
+  raw.socket.pause();
+  raw.send(`${plain("/1")}${plain("/2")}POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
+  raw.socket.end();
+  await once(raw.socket, "readable");
+  raw.socket.resume();
+  expect(statuses(await raw.closed())).toEqual([200, 200, 200]);
+  expect(asked).toEqual(["GET", "GET", "POST"]);
+  expect(raw.text.length).toBeGreaterThan(15_000_000);
+});
+
+test("a client that is not read any more and takes its time is given up", async () => {
+  const finished = Promise.withResolvers<Outcome>();
+  const { port } = await serve(() => new Promise(() => {}), {
+    headersMs: 50,
+    onFinished: (_request, outcome) => finished.resolve(outcome),
+  });
+  const raw = rawClient(port);
+  raw.send(plain("/"));
+  raw.socket.write(Buffer.alloc(1_000_000, "x"));
+  expect(await finished.promise).toEqual({ status: 0, complete: false });
+});
+
+test("draining lets a slow reader have the last response whole", async () => {
+  const asked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const { port, listener } = await serve(async () => {
+    asked.resolve();
+    await release.promise;
+    return { status: 200, fields: [], content: new Uint8Array(1_500_000) };
+  });
+  const raw = rawClient(port);
+  raw.send(plain("/"));
+  await asked.promise;
+  raw.socket.pause();
+  const drained = listener.drain(5000);
+  release.resolve();
+  raw.send(plain("/more"));
+  await once(raw.socket, "readable");
+  raw.socket.resume();
+  expect((await raw.closed()).length).toBeGreaterThan(1_500_000);
+  await drained;
+});
+
+test("an event stream that is quiet is not given up, and a client that stops taking it is", async () => {
+  const ended: Outcome[] = [];
+  const gone = Promise.withResolvers<void>();
+  let send = (_piece: Uint8Array): void => {};
+  const content: Response["content"] = {
+    start(sink) {
+      send = (piece) => {
+        while (sink.write(piece) && piece.length > 100) {}
+      };
+      return { resume: () => send(new Uint8Array(1_000_000)), cancel: () => {} };
+    },
+  };
+  const { port } = await serve(() => ({ status: 200, fields: [], content }), {
+    headersMs: 20,
+    keepAliveMs: 20,
+    sendMs: 200,
+    onFinished: (_request, outcome) => {
+      ended.push(outcome);
+      gone.resolve();
+    },
+  });
+  const raw = rawClient(port);
+  raw.send(plain("/"));
+  await raw.until("\r\n\r\n");
+  const later = setTimeout(() => send(bytes("still here")), 300);
+  await raw.until("still here");
+  clearTimeout(later);
+  expect(ended).toEqual([]);
+  raw.socket.pause();
+  send(new Uint8Array(1_000_000));
+  await gone.promise;
+  expect(ended).toEqual([{ status: 200, complete: false }]);
+});
+
+test("an idle connection is kept a moment longer than its client was told", async () => {
+  const { port } = await serve(() => ok("hi"), { keepAliveMs: 0 });
+  const raw = rawClient(port);
+  raw.send(plain("/1"));
+  await raw.until("hi");
+  const answered = performance.now();
+  await raw.closed();
+  expect(performance.now() - answered).toBeGreaterThan(900);
+});
+
+test("a field section is as long as it may be on either path", async () => {
+  const { port, asked } = await serve(() => ok(""), { maxFieldsBytes: 100 });
+  // 4 octets for each line besides name and value.
+  const rest = 100 - "Host".length - "a.example".length - 4 - "X".length - 4;
+  expect(statuses(await converse(port, plain("/1", `X:${"y".repeat(rest)}`) + get("/")))).toEqual([200, 200]);
+  expect(statuses(await converse(port, plain("/2", `X:${"y".repeat(rest + 1)}`, "Connection: close")))).toEqual([431]);
+  expect(asked.map(({ target }) => target)).toEqual(["/1", "/"]);
+});
+
+test("a length that was stated twice is sent once, and a status that is none becomes a 500", async () => {
+  const { port } = await serve(({ target }) => ({
+    status: target === "/none" ? 1000 : 200,
+    fields: ["Content-Length", "3", "content-length", "5"],
+    content: source(["one"]),
+  }));
+  const answer = await converse(port, plain("/twice") + plain("/none"));
+  expect(statuses(answer)).toEqual([200, 500]);
+  expect(answer.match(/content-length: [35]\r\n/gi)).toEqual(["Content-Length: 3\r\n"]);
 });

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { setImmediate as turn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import type { Request } from "../../src/http/message.ts";
 import { converse, rawClient, statuses } from "./raw-client.ts";
@@ -101,4 +102,25 @@ test("a drain's deadline destroys what does not end", async () => {
   await asked.promise;
   await listener.drain(50);
   expect(await busy.closed()).toBe("");
+});
+
+test("a client that was gone before its connection was accepted is nobody, and is not served", async () => {
+  const { port, asked } = await serve(() => ok(""));
+  // While this thread stands still the other one connects, asks and resets; only then the connection is accepted.
+  const gone = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(
+    `const { workerData: { port, gone } } = require("node:worker_threads");
+    const socket = require("node:net").connect(port, "127.0.0.1", () =>
+      socket.write("GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n", () => {
+        socket.resetAndDestroy();
+        Atomics.store(gone, 0, 1);
+        Atomics.notify(gone, 0);
+      }));`,
+    { eval: true, workerData: { port, gone } },
+  );
+  await once(worker, "online");
+  Atomics.wait(gone, 0, 0);
+  await once(worker, "exit");
+  expect(statuses(await converse(port, get("/next")))).toEqual([200]);
+  expect(asked.map(({ target }) => target)).toEqual(["/next"]);
 });
