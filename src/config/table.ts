@@ -35,8 +35,17 @@ function rowsOf(key: string, schema: z.core.$ZodType): Row[] {
 function innerRows(key: string, core: z.core.$ZodType): Row[] {
   const { def } = (core as z.core.$ZodTypes)._zod;
   if (def.type === "array") return innerRows(`${key}[]`, def.element);
-  if (def.type === "union") return def.options.flatMap((form) => innerRows(key, peel(form).core));
+  if (def.type === "union")
+    return def.options.filter(isNotAList(def.options)).flatMap((form) => innerRows(key, peel(form).core));
   return keysOf(core).flatMap(([name, inner]) => rowsOf(`${key}.${name}`, inner));
+}
+
+/** A list of what may also be written alone has no rows of its own. */
+function isNotAList(forms: readonly z.core.$ZodType[]): (form: z.core.$ZodType) => boolean {
+  return (form) => {
+    const { def } = (form as z.core.$ZodTypes)._zod;
+    return !(def.type === "array" && forms.includes(def.element));
+  };
 }
 
 function keysOf(schema: z.core.$ZodType): [string, z.core.$ZodType][] {

@@ -14,15 +14,21 @@ export interface Clients {
   bucket(request: Request): string;
   /** Whether what this peer (Request.peer) says of others is believed. */
   trusts(peer: string): boolean;
+  /** Whether a request's client is one of those named (as `trusted` is); throws for what names none. */
+  among(named: readonly string[]): (request: Request) => boolean;
 }
 
 interface Hop {
   readonly bucket: string;
   readonly trusted: boolean;
+  /** undefined: a unix socket, or unreadable. */
+  readonly address: Address | undefined;
 }
 
+type Address = ipaddr.IPv4 | ipaddr.IPv6;
+
 /** What cannot be read, known by identity; nobody's proxy. */
-const MALFORMED: Hop = { bucket: "unknown", trusted: false };
+const MALFORMED: Hop = { bucket: "unknown", trusted: false, address: undefined };
 const MAX_KNOWN = 10_000;
 const MAX_HOPS = 64;
 const MAX_HOP_CHARS = 80;
@@ -33,7 +39,7 @@ const MAX_HOP_CHARS = 80;
  */
 export function createClients(trusted: readonly string[]): Clients {
   const networks = trusted.flatMap(networksNamed);
-  const unix: Hop = { bucket: "unix", trusted: trusted.includes("loopback") };
+  const unix: Hop = { bucket: "unix", trusted: trusted.includes("loopback"), address: undefined };
   const known = new LRUCache<string, Hop>({ max: MAX_KNOWN });
 
   // Parsing costs microseconds, and the same few addresses come again and again.
@@ -51,16 +57,26 @@ export function createClients(trusted: readonly string[]): Clients {
     return peer === "" ? unix : hop(peer);
   }
 
+  function clientOf(request: Request): Hop {
+    const peer = peerOf(request.peer);
+    return peer.trusted ? lastNotTrusted(request, peer, hop) : peer;
+  }
+
   return {
-    bucket(request) {
-      const peer = peerOf(request.peer);
-      return peer.trusted ? lastNotTrusted(request, peer, hop).bucket : peer.bucket;
-    },
+    bucket: (request) => clientOf(request).bucket,
     trusts: (peer) => peerOf(peer).trusted,
+    among(named) {
+      const places = named.flatMap(networksNamed);
+      const isUnixNamed = named.includes("loopback");
+      return (request) => {
+        const client = clientOf(request);
+        return client === unix ? isUnixNamed : client.address !== undefined && isIn(client.address, places);
+      };
+    },
   };
 }
 
-type Network = [ipaddr.IPv4 | ipaddr.IPv6, number];
+type Network = [Address, number];
 
 const NAMED_NETWORKS: Readonly<Record<string, readonly string[]>> = {
   loopback: ["127.0.0.0/8", "::1/128"],
@@ -71,7 +87,7 @@ function networksNamed(text: string): Network[] {
   return (NAMED_NETWORKS[text] ?? [text]).map((cidr) => {
     const network = networkNamed(cidr);
     if (network === undefined) {
-      throw new Error(`read a trusted proxy: got "${text}", want an address, a CIDR, loopback or private`);
+      throw new Error(`read a network: got "${text}", want an address, a CIDR, loopback or private`);
     }
     return network;
   });
@@ -130,8 +146,13 @@ function hopNamed(text: string, networks: readonly Network[]): Hop {
   const read = unmapped(parsed(address));
   return {
     bucket: read.kind() === "ipv4" ? read.toString() : network64(read as ipaddr.IPv6),
-    trusted: networks.some(([network, bits]) => network.kind() === read.kind() && read.match(network, bits)),
+    trusted: isIn(read, networks),
+    address: read,
   };
+}
+
+function isIn(address: Address, networks: readonly Network[]): boolean {
+  return networks.some(([network, bits]) => network.kind() === address.kind() && address.match(network, bits));
 }
 
 /** Of "1.2.3.4:567", "[::1]:80", "[::1]" and bare addresses. */

@@ -3,12 +3,6 @@
 import { LRUCache } from "lru-cache";
 import type { LimitQuestion, Verdict } from "../store/store.ts";
 
-interface AskedOnce {
-  readonly questions: readonly LimitQuestion[];
-  /** Epoch ms. */
-  readonly at: number;
-}
-
 interface Refusal {
   /** Epoch ms. A clock that was set back ends the refusal. */
   readonly since: number;
@@ -18,16 +12,17 @@ interface Refusal {
 const MAX_REFUSALS = 65_536;
 
 export interface Refusals {
-  /** What is known without the store, undefined where nothing is: for each question its refusal or undefined. */
-  recall(questions: readonly LimitQuestion[], at: number): (Verdict | undefined)[] | undefined;
-  remember(asked: AskedOnce, verdicts: readonly Verdict[]): void;
+  /** What is known without the store, undefined where nothing is: for each quota its refusal or undefined. */
+  recall(keys: readonly string[], at: number): (Verdict | undefined)[] | undefined;
+  /** A refusal of a limit that is enforced; `at`: epoch ms at which it was asked for. */
+  remember(question: Pick<LimitQuestion, "key" | "windowMs">, verdict: Verdict, at: number): void;
 }
 
 /** Bounded: what is forgotten is asked of the store again. */
 export function createRefusals(): Refusals {
   const known = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
 
-  function recalled({ key }: LimitQuestion, at: number): Verdict | undefined {
+  function recalled(key: string, at: number): Verdict | undefined {
     const refusal = known.get(key);
     if (refusal === undefined) return undefined;
     if (at < refusal.until && at >= refusal.since) return { allowed: false, remaining: 0, resetMs: refusal.until - at };
@@ -36,19 +31,15 @@ export function createRefusals(): Refusals {
   }
 
   return {
-    recall(questions, at) {
+    recall(keys, at) {
       if (known.size === 0) return undefined;
-      const verdicts = questions.map((question) => recalled(question, at));
+      const verdicts = keys.map((key) => recalled(key, at));
       return verdicts.some((verdict) => verdict !== undefined) ? verdicts : undefined;
     },
     // From when it was asked, not from when the answer came: the memory ends no later than the store's refusal. And for
     // a window at the most: what a damaged quota says is asked about again.
-    remember({ questions, at }, verdicts) {
-      for (const [i, { key, windowMs }] of questions.entries()) {
-        const verdict = verdicts[i];
-        if (verdict?.allowed !== false) continue;
-        known.set(key, { since: at, until: at + Math.min(verdict.resetMs, windowMs) });
-      }
+    remember({ key, windowMs }, { resetMs }, at) {
+      known.set(key, { since: at, until: at + Math.min(resetMs, windowMs) });
     },
   };
 }

@@ -1,12 +1,13 @@
 // Questions of one turn of the event loop leave together: on one line, in one write, behind one timer. The slots they
-// ask about become one command, charges of one limit one script call whose verdicts are dealt out in order, and equal
-// reads one read. All were asked before anything was sent, so nobody is told anything older than their question.
+// ask about become one command, charges of the same limits one script call whose verdicts are dealt out in order, and
+// equal reads one read. All were asked before anything was sent, so nobody is told anything older than their question.
 
+import { Charge, chargeId } from "./charges.ts";
 import type { Line } from "./connections.ts";
 import { CLOCK_SLOT, FLOOR_SLOT } from "./fence.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import type { RedisKeys } from "./redis-keys.ts";
-import { LEASE, LIMITS, run } from "./scripts.ts";
+import { LEASE, run } from "./scripts.ts";
 import type { LimitQuestion, Verdict } from "./store.ts";
 import { StoreUnavailable, unavailable } from "./unavailable.ts";
 
@@ -49,6 +50,7 @@ export interface BatchOptions {
   readonly clock: HighestClock;
 }
 
+const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
 // Past this many slots in one command Redis would be kept from everybody else for long.
 const SLOTS_PER_COMMAND = 512;
 
@@ -73,14 +75,8 @@ interface Asked {
   resolve(answer: Answer): void;
   reject(reason: unknown): void;
   leaseReply: unknown;
-}
-
-interface Charge {
-  readonly question: LimitQuestion;
-  count: number;
-  /** How many verdicts have been dealt out. */
-  dealt: number;
-  reply: unknown;
+  /** undefined: no limits. */
+  readonly charge: Charge | undefined;
 }
 
 class Batch {
@@ -103,7 +99,9 @@ class Batch {
   }
 
   add(ask: Ask): Promise<Answer> {
-    return new Promise((resolve, reject) => void this.#asked.push({ ask, resolve, reject, leaseReply: undefined }));
+    return new Promise((resolve, reject) => {
+      this.#asked.push({ ask, resolve, reject, leaseReply: undefined, charge: this.#chargeOf(ask.limits) });
+    });
   }
 
   send(): void {
@@ -114,7 +112,6 @@ class Batch {
     for (const { ask } of this.#asked) {
       if (ask.record !== undefined) this.#read(ask.record, false);
       if (ask.variant !== undefined) this.#read(ask.variant, true);
-      for (const question of ask.limits) this.#charge(question);
     }
     this.#readSlots();
     for (const charge of this.#charges.values()) this.#sendCharge(charge);
@@ -155,20 +152,17 @@ class Batch {
     });
   }
 
-  #charge(question: LimitQuestion): void {
-    const key = chargeKey(question);
-    const charge = this.#charges.get(key);
-    if (charge) charge.count++;
-    else this.#charges.set(key, { question, count: 1, dealt: 0, reply: undefined });
+  #chargeOf(questions: readonly LimitQuestion[]): Charge | undefined {
+    if (questions.length === 0) return undefined;
+    const id = chargeId(questions);
+    const charge = this.#charges.get(id) ?? new Charge();
+    this.#charges.set(id, charge);
+    charge.add(questions);
+    return charge;
   }
 
   #sendCharge(charge: Charge): void {
-    const { question, count } = charge;
-    const args = [String(question.limit), String(question.windowMs), String(count)];
-    const called = run(this.#line, LIMITS[question.algorithm], { keys: [this.#options.keys.limit(question)], args });
-    this.#expect(called, (reply) => {
-      charge.reply = reply;
-    });
+    this.#expect(charge.send(this.#line, this.#options.keys), (reply) => charge.answered(reply));
   }
 
   #expect(reply: Promise<unknown>, take: (reply: unknown) => void): void {
@@ -193,11 +187,12 @@ class Batch {
     for (const asked of this.#asked) {
       if (this.#isGivenUp) {
         if (asked.leaseReply === 0) asked.ask.lease?.late();
+        tellLate(asked);
       } else this.#settle(asked);
     }
   }
 
-  #settle({ ask, leaseReply, resolve, reject }: Asked): void {
+  #settle({ ask, charge, leaseReply, resolve, reject }: Asked): void {
     try {
       const record = ask.record === undefined ? undefined : readable(this.#reads.get(ask.record));
       const variant = ask.variant === undefined ? undefined : readable(this.#reads.get(ask.variant));
@@ -207,7 +202,7 @@ class Batch {
         variant: Buffer.isBuffer(variant) ? variant : undefined,
         fence: this.#fence,
         seen: this.#seen,
-        verdicts: this.#deal(ask.limits),
+        verdicts: charge === undefined ? NO_VERDICTS : charge.deal(),
         leaseMs: ask.lease === undefined ? 0 : Number(readable(leaseReply)),
       });
     } catch (error) {
@@ -215,26 +210,13 @@ class Batch {
       reject(error);
     }
   }
-
-  /** The verdicts of one who asks: places are given in the order of asking. */
-  #deal(questions: readonly LimitQuestion[]): Verdict[] | undefined {
-    const verdicts: Verdict[] = [];
-    for (const question of questions) {
-      const charge = this.#charges.get(chargeKey(question));
-      if (!charge || !Array.isArray(charge.reply)) return undefined;
-      const [admitted, remaining, resetMs, retryMs] = charge.reply.map(Number) as [number, number, number, number];
-      const place = charge.dealt++;
-      const allowed = place < admitted;
-      const left = allowed ? remaining + admitted - place - 1 : remaining;
-      verdicts.push({ allowed, remaining: left, resetMs: allowed ? resetMs : retryMs });
-    }
-    return verdicts;
-  }
 }
 
-// One limit asked about with two different quotas (while configurations differ) is charged under each.
-function chargeKey({ algorithm, limit, windowMs, key }: LimitQuestion): string {
-  return `${algorithm} ${limit} ${windowMs} ${key}`;
+// What was charged to somebody who has been given up was charged all the same.
+function tellLate({ ask, charge }: Asked): void {
+  const verdicts = charge?.deal();
+  if (verdicts === undefined) return;
+  for (const [i, question] of ask.limits.entries()) question.late?.(question, verdicts[i] as Verdict);
 }
 
 // What somebody else wrote under our keys reads as nothing; any other failure is Redis' own.

@@ -184,7 +184,7 @@ describe("trusted proxies", () => {
   it.each(["", "localhost", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8/8", "10.1/8", "::/129", "10.0.0.0/"])(
     "cannot be %j",
     (text) => {
-      expect(() => createClients([text])).toThrow(`read a trusted proxy: got "${text}"`);
+      expect(() => createClients([text])).toThrow(`read a network: got "${text}"`);
     },
   );
 });

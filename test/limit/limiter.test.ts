@@ -3,21 +3,17 @@ import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { field } from "../../src/http/fields.ts";
 import type { Request } from "../../src/http/message.ts";
-import {
-  createLimiter,
-  type Judged,
-  type LimitedRoute,
-  type Limiter,
-  type RateLimit,
-  tooMany,
-} from "../../src/limit/limiter.ts";
+import { createLimiter, type Judged, type Limiter } from "../../src/limit/limiter.ts";
+import type { LimitedRoute, RateLimit } from "../../src/limit/plan.ts";
+import { tooMany } from "../../src/limit/quota-fields.ts";
 import { createLimits } from "../../src/store/limits.ts";
 import type { LimitQuestion, Verdict } from "../../src/store/store.ts";
 
 const START = 1_800_000_000_000;
 
 function rateLimit(some: Partial<RateLimit> = {}): RateLimit {
-  return { limit: 3, window: 60_000, algorithm: "fixed-window", by: "ip", onStoreFailure: "local", ...some };
+  const rest = { by: ["ip"], reserve: 1, except: [], enforce: true, onStoreFailure: "local" } as const;
+  return { limit: 3, window: 60_000, algorithm: "fixed-window", ...rest, ...some };
 }
 
 function from(peer: string): Request {
@@ -35,19 +31,26 @@ function from(peer: string): Request {
 }
 
 /** A limiter before a store that can be taken away, a clock to turn, and what each side was asked. */
-function world(global?: RateLimit) {
+function world(...global: RateLimit[]) {
   const world = { now: START, away: false, stored: [] as LimitQuestion[], local: [] as LimitQuestion[] };
   const now = () => world.now;
   const store = createLimits({ now, max: 1000 });
   const local = createLimits({ now, max: 1000 });
   const limiter = createLimiter({
     global,
-    clients: { bucket: ({ peer }) => peer },
+    clients: {
+      bucket: ({ peer }) => peer,
+      among:
+        (named) =>
+        ({ peer }) =>
+          named.includes(peer),
+    },
     local: {
-      charge(question) {
-        world.local.push(question);
-        return local.charge(question);
+      charge(questions) {
+        world.local.push(...questions);
+        return local.charge(questions);
       },
+      note: local.note,
     },
     now,
   });
@@ -55,7 +58,7 @@ function world(global?: RateLimit) {
     const asked = limiter.ask(from(peer), route);
     if (asked.refused) return limiter.judge(asked, undefined);
     world.stored.push(...asked.questions);
-    return limiter.judge(asked, world.away ? undefined : asked.questions.map((question) => store.charge(question)));
+    return limiter.judge(asked, world.away ? undefined : store.charge(asked.questions));
   }
   return Object.assign(world, { limiter, ask });
 }
@@ -85,7 +88,7 @@ describe("a route without limits", () => {
 });
 
 describe("a limit of three", () => {
-  const route = { id: "/products/:id", rateLimit: rateLimit() };
+  const route = { id: "/products/:id", rateLimit: [rateLimit()] };
 
   it("admits three and refuses the fourth", () => {
     const { ask } = world();
@@ -129,7 +132,7 @@ describe("a limit of three", () => {
 });
 
 describe("a refused client", () => {
-  const route = { id: "/", rateLimit: rateLimit({ limit: 1 }) };
+  const route = { id: "/", rateLimit: [rateLimit({ limit: 1 })] };
 
   it("is refused from memory until the reset, and asked about again then", () => {
     const w = world();
@@ -160,7 +163,7 @@ describe("a refused client", () => {
     w.ask(route);
     w.ask(route);
     expect(w.ask(route, "203.0.113.8").outcome).toBe("allowed");
-    expect(w.ask({ id: "/other", rateLimit: rateLimit() }).outcome).toBe("allowed");
+    expect(w.ask({ id: "/other", rateLimit: [rateLimit()] }).outcome).toBe("allowed");
   });
 
   it("is refused from when the store was asked, however late it answered", () => {
@@ -177,7 +180,7 @@ describe("a refused client", () => {
   it("is asked about again after a window, whatever the store said", () => {
     const w = world();
     judge(w.limiter, route, [{ allowed: false, remaining: 0, resetMs: 1e12 }]);
-    w.now += route.rateLimit.window;
+    w.now += 60_000;
     expect(w.limiter.ask(from("203.0.113.7"), route).refused).toBe(false);
   });
 
@@ -210,7 +213,7 @@ describe("a refused client", () => {
 
 describe("a global limit beside a route's", () => {
   const global = rateLimit({ limit: 100, window: 1000, algorithm: "sliding-window" });
-  const route = { id: "/a", rateLimit: rateLimit() };
+  const route = { id: "/a", rateLimit: [rateLimit()] };
 
   it("is asked first, in the same question", () => {
     const { limiter } = world(global);
@@ -272,7 +275,7 @@ describe("while the store is away", () => {
   it("local counts in this process alone", () => {
     const w = world();
     w.away = true;
-    const route = { id: "/", rateLimit: rateLimit({ limit: 1, onStoreFailure: "local" }) };
+    const route = { id: "/", rateLimit: [rateLimit({ limit: 1, onStoreFailure: "local" })] };
     const first = w.ask(route);
     expect(first).toMatchObject({ allowed: true, outcome: "local" });
     expect(list(field(first.fields, "ratelimit"))).toEqual([["/", { r: 0, t: 60 }]]);
@@ -282,7 +285,7 @@ describe("while the store is away", () => {
   it("allow admits, counts nothing, and tells the policy alone", () => {
     const w = world();
     w.away = true;
-    const judged = w.ask({ id: "/", rateLimit: rateLimit({ limit: 1, onStoreFailure: "allow" }) });
+    const judged = w.ask({ id: "/", rateLimit: [rateLimit({ limit: 1, onStoreFailure: "allow" })] });
     expect(judged).toMatchObject({ allowed: true, outcome: "store-away", retryAfterSeconds: 0 });
     expect(judged.fields).toEqual(["RateLimit-Policy", '"/";q=1;w=60']);
     expect(w.local).toEqual([]);
@@ -291,7 +294,7 @@ describe("while the store is away", () => {
   it("deny refuses with 503, and charges no other limit", () => {
     const w = world(rateLimit({ onStoreFailure: "local" }));
     w.away = true;
-    const judged = w.ask({ id: "/", rateLimit: rateLimit({ onStoreFailure: "deny" }) });
+    const judged = w.ask({ id: "/", rateLimit: [rateLimit({ onStoreFailure: "deny" })] });
     expect(judged).toMatchObject({ allowed: false, outcome: "store-away" });
     expect(tooMany(judged).status).toBe(503);
     expect(field(tooMany(judged).fields, "retry-after")).toBe("1");
@@ -301,7 +304,7 @@ describe("while the store is away", () => {
   it("each limit goes its own way", () => {
     const w = world(rateLimit({ limit: 1, onStoreFailure: "local" }));
     w.away = true;
-    const route = { id: "/", rateLimit: rateLimit({ onStoreFailure: "allow" }) };
+    const route = { id: "/", rateLimit: [rateLimit({ onStoreFailure: "allow" })] };
     expect(w.ask(route)).toMatchObject({ allowed: true, outcome: "local" });
     expect(w.ask(route)).toMatchObject({ allowed: false, outcome: "local" });
     expect(w.local.map(({ key }) => key[0])).toEqual(["g", "g"]);
@@ -311,7 +314,7 @@ describe("while the store is away", () => {
 describe("the response to a refused request", () => {
   it("is 429 problem+json with Retry-After and the limit's fields", () => {
     const { limiter } = world();
-    const judged = judge(limiter, { id: "/", rateLimit: rateLimit() }, [
+    const judged = judge(limiter, { id: "/", rateLimit: [rateLimit()] }, [
       { allowed: false, remaining: 0, resetMs: 7000 },
     ]);
     const { status, fields, content } = tooMany(judged);
@@ -325,7 +328,7 @@ describe("the response to a refused request", () => {
 
 describe("the key of a quota", () => {
   const keysOf = ({ limiter }: { limiter: Limiter }, id: string, peer: string, some: Partial<RateLimit> = {}) =>
-    limiter.ask(from(peer), { id, rateLimit: rateLimit(some) }).questions.map(({ key }) => key);
+    limiter.ask(from(peer), { id, rateLimit: [rateLimit(some)] }).questions.map(({ key }) => key);
   const keys = (some: Partial<RateLimit>) => keysOf(world(rateLimit(some)), "/", "a", some);
 
   it("is another one for another route or client, and for the limit of all routes", () => {
@@ -368,7 +371,7 @@ describe("the fields", () => {
         fc.integer({ min: 1, max: 1e9 }),
         (id, said, window) => {
           w.now += 2e9; // past what was remembered before
-          const { fields, retryAfterSeconds } = judge(w.limiter, { id, rateLimit: rateLimit({ window }) }, [said]);
+          const { fields, retryAfterSeconds } = judge(w.limiter, { id, rateLimit: [rateLimit({ window })] }, [said]);
           const [[policyName, policy], [name, quota]] = [
             list(field(fields, "ratelimit-policy"))[0] as [string, { q: number; w: number }],
             list(field(fields, "ratelimit"))[0] as [string, { r: number; t: number }],
@@ -385,7 +388,7 @@ describe("the fields", () => {
 
   it("name a route with quotes, backslashes and other scripts", () => {
     const { limiter } = world();
-    const { fields } = judge(limiter, { id: '/a"b\\c/ä', rateLimit: rateLimit() }, undefined);
+    const { fields } = judge(limiter, { id: '/a"b\\c/ä', rateLimit: [rateLimit()] }, undefined);
     expect(list(field(fields, "ratelimit-policy"))).toEqual([['/a"b\\c/%C3%A4', { q: 3, w: 60 }]]);
   });
 });

@@ -13,7 +13,7 @@ type Algorithm = LimitQuestion["algorithm"];
 function turned(algorithm: Algorithm, { limit = 3, windowMs = 1000, max = 10 } = {}) {
   const clock = { at: EPOCH };
   const limits = createLimits({ now: () => clock.at, max });
-  const charge = (key = "k"): Verdict => limits.charge({ key, algorithm, limit, windowMs });
+  const charge = (key = "k"): Verdict => limits.charge([{ key, algorithm, limit, windowMs }])[0] as Verdict;
   return { clock, charge };
 }
 
@@ -154,7 +154,7 @@ describe("sliding-window", () => {
   });
 });
 
-describe.each<Algorithm>(["fixed-window", "sliding-window"])("%s", (algorithm) => {
+describe.each<Algorithm>(["fixed-window", "sliding-window", "sliding-log", "token-bucket"])("%s", (algorithm) => {
   test("a limit of none refuses all, with an end to the wait", () => {
     const verdict = turned(algorithm, { limit: 0 }).charge();
     expect(verdict).toMatchObject({ allowed: false, remaining: 0 });

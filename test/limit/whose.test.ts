@@ -1,0 +1,71 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { whose } from "../../src/limit/whose.ts";
+import { from } from "./sidecars.ts";
+
+const IP = "203.0.113.7";
+const bucket = (by: readonly string[], ...fields: string[]) => whose(by, from({ fields }), IP);
+
+describe("a client told apart by", () => {
+  it("its address is that", () => {
+    expect(bucket(["ip"], "X-Api-Key", "a")).toBe(IP);
+  });
+
+  it("a header field is another for another value, whatever the case of the name", () => {
+    const of = (name: string, value: string) => bucket(["header:x-api-key"], name, value);
+    expect(of("X-Api-Key", "a")).toBe(of("x-API-key", "a"));
+    expect(of("X-Api-Key", "a")).not.toBe(of("X-Api-Key", "A"));
+    expect(of("X-Api-Key", "a")).not.toBe(IP);
+  });
+
+  it("a cookie is another for another value, in whatever line and place it stands", () => {
+    const one = bucket(["cookie:sid"], "Cookie", "a=1; sid=x; sid2=z");
+    expect(bucket(["cookie:sid"], "Cookie", "a=2", "Cookie", "sid=x")).toBe(one);
+    expect(bucket(["cookie:sid"], "Cookie", "sid=y")).not.toBe(one);
+    expect(bucket(["cookie:SID"], "Cookie", "sid=x")).toBe(IP);
+  });
+
+  it("several is another where any of them is", () => {
+    const of = (ip: string, key: string) => whose(["ip", "header:k"], from({ fields: ["k", key] }), ip);
+    expect(new Set([of("192.0.2.1", "a"), of("192.0.2.2", "a"), of("192.0.2.1", "b")]).size).toBe(3);
+  });
+});
+
+describe("a client that leaves it out is counted by its address, with", () => {
+  it.each([
+    ["no field", ["header:k"], []],
+    ["an empty field", ["header:k"], ["k", ""]],
+    ["a field sent twice", ["header:k"], ["k", "a", "k", "b"]],
+    ["no cookie", ["cookie:k"], ["Cookie", "kk=1; =k; k"]],
+    ["an empty cookie", ["cookie:k"], ["Cookie", "k="]],
+    ["a cookie sent twice", ["cookie:k"], ["Cookie", "k=a; k=b"]],
+    ["a cookie sent twice in two lines", ["cookie:k"], ["Cookie", "k=a", "Cookie", "k=a"]],
+  ])("%s", (_, by, fields) => {
+    expect(bucket(by, ...fields)).toBe(IP);
+    expect(bucket(["ip", ...by], ...fields)).toBe(`${IP},${IP}`);
+  });
+});
+
+describe("what tells a client apart", () => {
+  it("holds neither the value nor anything that would end the key", () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 6 }), (value) => {
+        const said = bucket(["ip", "header:k", "cookie:c"], "k", value, "Cookie", `c=${value}`);
+        expect(said).not.toContain("|");
+        expect(said).not.toContain(value);
+      }),
+    );
+  });
+
+  it("is the same only where all of it is: injective", () => {
+    const value = fc.string({ unit: "binary-ascii" }).map((text) => text.trim());
+    const address = fc.constantFrom(IP, "2001:db8::/64", "unix", "unknown");
+    fc.assert(
+      fc.property(fc.tuple(value, value, address), fc.tuple(value, value, address), (one, other) => {
+        const of = ([a, b, ip]: typeof one) =>
+          whose(["header:a", "header:b", "ip"], from({ fields: ["a", a, "b", b] }), ip);
+        expect(of(one) === of(other)).toBe(one.every((part, i) => part === other[i]));
+      }),
+    );
+  });
+});
