@@ -76,6 +76,22 @@ export function redisUrl() {
   });
 }
 
+/** host:port of a Redis Sentinel, as written. */
+export function sentinelNode() {
+  return text({
+    name: "host:port",
+    example: "10.0.0.5:26379",
+    read: (input) => {
+      const found = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?):(\d{1,5})$/.exec(input);
+      return found !== null && Number(found[1]) > 0 && Number(found[1]) <= MAX_PORT ? input : undefined;
+    },
+    hint: (input) => {
+      const found = /^(?:rediss?:\/\/)?([\w.-]+?)(?::(\d{1,5}))?\/?$/.exec(String(input));
+      return found === null ? undefined : `${found[1]}:${found[2] ?? "26379"}`;
+    },
+  });
+}
+
 /** A CIDR, an address, "loopback" or "private"; an address becomes the CIDR of itself alone. */
 export function network() {
   return text({

@@ -48,5 +48,7 @@ function typed(text: string, tags: Document["schema"]["tags"]): unknown {
   const tag = tags.find((tag) => tag.default === true && tag.test?.test(text));
   if (tag === undefined || !("test" in tag)) return text;
   const value = (tag.resolve as (text: string, onError: () => void, options: object) => unknown)(text, () => {}, {});
+  // Digits that would be lost (007, or more than a number holds) are text: a password, say.
+  if (typeof value === "number" && /^[-+]?\d+$/.test(text) && String(value) !== text) return text;
   return typeof value === "object" && value !== null && "value" in value ? value.value : value;
 }

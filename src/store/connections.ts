@@ -1,25 +1,37 @@
-// The connections to one Redis: which are open, and when did each last prove that Redis answers? This is the one place
-// that knows the client library. A client lives for one socket: what comes after a loss is a new connection, which
-// must be vouched for before it is used (reach.ts decides that, and when the store may be read).
+// The connections to one Redis: which are open, and when did each last prove that Redis answers? What comes after a loss
+// is a new connection (redis-client.ts), which must be vouched for before it is used (reach.ts decides that, and when the
+// store may be read).
 //
-// A connection is *fresh* as long as a heartbeat sent less than 750 ms ago was answered. That is a promise about time,
-// not about timers: a process that was itself stopped finds its connections no longer fresh before it asks anything.
+// A connection is *fresh* as long as a heartbeat sent less than 750 ms ago was answered, and a write taken with it: one
+// that only reads knows nothing of what is invalidated meanwhile (a demoted master, CLIENT PAUSE WRITE, a full disk). That
+// is a promise about time, not about timers: a process that was itself stopped finds its connections no longer fresh
+// before it asks anything. With Sentinel one that is not fresh is left: who is the master may have changed while it was silent.
 
-import { createHash } from "node:crypto";
-import { RESP_TYPES, RedisClient } from "@redis/client";
+import {
+  AS_BYTES,
+  type Client,
+  createDialler,
+  type Dialled,
+  type Dialler,
+  type ServerOptions,
+} from "./redis-client.ts";
 import type { Sender } from "./scripts.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 /** Between heartbeats. */
 const BEAT_MS = 250;
-// A heartbeat unanswered for 500 ms: the last one answered was sent BEAT_MS before it.
-const FRESH_MS = BEAT_MS + 500;
+/** A heartbeat unanswered for 500 ms: the last one answered was sent BEAT_MS before it. */
+export const FRESH_MS = BEAT_MS + 500;
 // Unanswered for 2 s: the other end may be gone without a word (half-open TCP).
 const GIVEN_UP_MS = BEAT_MS + 2000;
 // An attempt to connect and the wait before the next must both end well within `settle`.
 const ATTEMPT_MS = 500;
 const BACKOFF_MS = 200;
-const QUEUE_MAX = 10_000;
+// Between questions to a sentinel, in beats.
+const BEATS_PER_QUESTION = 4;
+
+/** Why a connection to what is no master any more is given up. */
+export const DEMOTED = "Redis has become a replica";
 
 export type Hear = (message: string) => void;
 
@@ -42,30 +54,42 @@ export interface Connections {
   readonly subscriber: Line;
   /** Whether every line is open and fresh. */
   isWhole(): boolean;
+  /** Gives up all lines that are open: they lead where the store does not live any more. */
+  leave(reason: string): void;
+  /** What of the settings of the Redis spoken to hurts, in words; undefined: nothing known. */
+  risk(): string | undefined;
   /** Ends all connections; no timer is left. */
   close(): void;
 }
 
-export interface ConnectionsOptions {
-  /** redis://, rediss:// or unix:// */
-  readonly url: string;
+export interface ConnectionsOptions extends ServerOptions {
   readonly count: number;
-  /** Asks Redis something on a line; resolves when it is answered. */
+  /** Asks Redis something on a line, and has it write something; resolves when both are done. */
   beat(line: Line): Promise<unknown>;
   /** After every heartbeat's answer, every loss, and every BEAT_MS: `isWhole` may have changed. */
   changed(): void;
-  /** A connection was lost, or could not be made. */
+  /** A connection was lost, could not be made, or does not do what it must. */
   lost(reason: Error): void;
 }
 
-/** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once. */
+/** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once; throws as createDialler does. */
 export function openConnections(options: ConnectionsOptions): Connections {
-  const template = newClient(options.url); // throws for what is no URL of Redis
-  const lines = Array.from({ length: options.count }, () => new OpenLine(options, template));
-  const subscriber = new OpenLine(options, template);
+  const dialler = createDialler(options, ATTEMPT_MS);
+  const lines = Array.from({ length: options.count }, () => new OpenLine(options, dialler, false));
+  const subscriber = new OpenLine(options, dialler, true);
   const all = [...lines, subscriber];
+  const leave = (reason: string, isMeant = (_: OpenLine) => true) => {
+    for (const line of all) if (isMeant(line)) line.leave(reason);
+  };
+  let beats = 0;
   const timer = setInterval(() => {
     for (const line of all) line.tick();
+    if (++beats % BEATS_PER_QUESTION === 0) {
+      dialler.master?.().then(
+        (master) => leave(`the sentinels name another master: ${master}`, (line) => line.isElsewhere(master)),
+        () => {}, // without sentinels Redis goes on
+      );
+    }
     options.changed();
   }, BEAT_MS);
   timer.unref();
@@ -73,33 +97,43 @@ export function openConnections(options: ConnectionsOptions): Connections {
     lines,
     subscriber,
     isWhole: () => all.every((line) => line.isFresh()),
+    leave,
+    risk: () => lines[0]?.risk,
     close() {
       clearInterval(timer);
       for (const line of all) line.close();
+      dialler.close();
     },
   };
 }
 
-type Client = ReturnType<typeof newClient>;
-
-const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
-
 class OpenLine implements Line {
-  process: number | undefined;
   readonly #options: ConnectionsOptions;
-  readonly #template: Client;
-  /** While there is one, it is connected and has said who it is. */
+  readonly #dialler: Dialler;
+  readonly #isForSubscriptions: boolean;
+  /** While there is one, it is connected, to a master that has said who it is. */
   #client: Client | undefined;
+  /** What was found when it was made. */
+  #dialled: Dialled | undefined;
   #retry: NodeJS.Timeout | undefined;
   /** When the latest heartbeat that was answered had been sent; monotonic ms. */
   #freshSince = 0;
   #unanswered = 0;
   #isClosed = false;
 
-  constructor(options: ConnectionsOptions, template: Client) {
+  constructor(options: ConnectionsOptions, dialler: Dialler, isForSubscriptions: boolean) {
     this.#options = options;
-    this.#template = template;
-    void this.#open(template.duplicate());
+    this.#dialler = dialler;
+    this.#isForSubscriptions = isForSubscriptions;
+    void this.#open();
+  }
+
+  get process(): number | undefined {
+    return this.#dialled?.process;
+  }
+
+  get risk(): string | undefined {
+    return this.#dialled?.risk;
   }
 
   isFresh(): boolean {
@@ -124,9 +158,17 @@ class OpenLine implements Line {
 
   tick(): void {
     if (this.#client === undefined) return;
-    if (performance.now() - this.#freshSince > GIVEN_UP_MS) {
-      this.#lose(this.#client, new StoreUnavailable("Redis does not answer"));
-    } else if (this.#unanswered < 3) this.#beat(this.#client);
+    const silentMs = performance.now() - this.#freshSince;
+    if (silentMs > (this.#dialler.master ? FRESH_MS : GIVEN_UP_MS)) this.leave("Redis does not answer");
+    else if (this.#unanswered < 3) this.#beat(this.#client);
+  }
+
+  isElsewhere(master: string): boolean {
+    return this.#client !== undefined && this.#dialled?.master !== master;
+  }
+
+  leave(reason: string): void {
+    if (this.#client !== undefined) this.#lose(this.#client, new StoreUnavailable(reason));
   }
 
   close(): void {
@@ -137,24 +179,26 @@ class OpenLine implements Line {
     client?.destroy();
   }
 
-  async #open(client: Client): Promise<void> {
+  async #open(): Promise<void> {
     const sentAt = performance.now();
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      client.destroy();
-    }, ATTEMPT_MS);
-    client.on("error", (error) => this.#lose(client, error));
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), ATTEMPT_MS);
     try {
-      await client.connect();
-      this.process = processOf(await client.sendCommand(["INFO", "server"]).catch(() => undefined));
-      if (this.#isClosed || !client.isReady) throw new StoreUnavailable("the connection was lost while it was made");
+      const dialled = await this.#dialler.dial(late.signal);
+      const { client } = dialled;
+      client.on("error", (error) => this.#lose(client, error));
+      if (this.#isClosed || !client.isReady) {
+        client.destroy();
+        throw new StoreUnavailable("the connection was lost while it was made");
+      }
       this.#client = client;
+      this.#dialled = dialled;
       this.#freshSince = sentAt;
       this.#unanswered = 0;
       this.#beat(client);
     } catch (error) {
-      this.#again(client, isLate ? new StoreUnavailable(`connecting to Redis took over ${ATTEMPT_MS} ms`) : error);
+      const isLate = late.signal.aborted;
+      this.#again(isLate ? new StoreUnavailable(`connecting to Redis took over ${ATTEMPT_MS} ms`) : error);
     } finally {
       clearTimeout(timer);
     }
@@ -163,7 +207,7 @@ class OpenLine implements Line {
   #beat(client: Client): void {
     const sentAt = performance.now();
     this.#unanswered++;
-    this.#options.beat(this).then(
+    this.#prove(client).then(
       () => {
         if (this.#client !== client) return;
         this.#unanswered--;
@@ -171,47 +215,40 @@ class OpenLine implements Line {
         if (performance.now() - sentAt > BEAT_MS) this.#beat(client); // thawed: the next proof need not wait
         this.#options.changed();
       },
-      () => {
-        if (this.#client === client) this.#unanswered--; // an answer, but no proof: still loading, or the like
+      (error) => {
+        if (this.#client !== client) return; // else an answer, but no proof: still loading, or the like
+        this.#unanswered--;
+        if (isOfReplica(error)) this.leave(DEMOTED);
+        else this.#options.lost(error);
       },
     );
+  }
+
+  // In RESP2 a connection with subscriptions takes nothing else.
+  async #prove(client: Client): Promise<void> {
+    if (this.#isForSubscriptions && this.#dialled?.protocol === 2) return void (await client.sendCommand(["PING"]));
+    await this.#options.beat(this);
   }
 
   #lose(client: Client, reason: unknown): void {
     if (this.#client !== client) return; // it never was open, or was lost already
     this.#client = undefined;
-    this.#again(client, reason);
+    setImmediate(() => client.destroy()); // never from inside one of its own listeners
+    this.#again(reason);
     this.#options.changed();
   }
 
-  #again(client: Client, reason: unknown): void {
-    setImmediate(() => client.destroy()); // never from inside one of its own listeners
+  #again(reason: unknown): void {
     if (this.#isClosed) return;
     this.#options.lost(reason instanceof Error ? reason : new StoreUnavailable(String(reason)));
-    this.#retry = setTimeout(() => void this.#open(this.#template.duplicate()), Math.random() * BACKOFF_MS);
+    this.#retry = setTimeout(() => void this.#open(), Math.random() * BACKOFF_MS);
     this.#retry.unref();
   }
 }
 
-// Made once, never connected, and duplicated. Not by createClient(): that makes a method of each of 400 commands, of
-// which none is used here: 20 MB and a tenth of a second.
-function newClient(url: string) {
-  return new RedisClient({
-    url,
-    RESP: 3,
-    disableOfflineQueue: true,
-    commandsQueueMaxLength: QUEUE_MAX,
-    maintNotifications: "disabled",
-    disableClientInfo: true,
-    commandOptions: { timeout: 0 }, // deadlines are kept per batch (batch.ts), not by a signal per command
-    socket: { reconnectStrategy: false, connectTimeout: ATTEMPT_MS },
-  });
-}
-
-function processOf(info: unknown): number | undefined {
-  const id = /^run_id:(\w+)/m.exec(String(info))?.[1];
-  if (id === undefined) return undefined;
-  return 1 + Number.parseInt(createHash("sha256").update(id).digest("hex").slice(0, 13), 16);
+/** Whether an error is what a replica answers to a write. */
+export function isOfReplica(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("READONLY");
 }
 
 function notOpen(): Promise<never> {

@@ -1,13 +1,15 @@
-// Where a tag lives in the fence: one row of numbers, of which the first three are the fence's own and the rest belong
+// Where a tag lives in the fence: one row of numbers, of which the first four are the fence's own and the rest belong
 // to tags by hash. Every process on every runtime must agree on this, so it is arithmetic alone: no seed drawn at
 // start, no platform hash. Two tags may share a slot; that costs a needless fetch, never a stale answer.
 
 /** The latest time any invalidation was given. 0: the fence was lost. */
 export const CLOCK_SLOT = 0;
-/** Whatever is stamped earlier than this was invalidated, whatever its tags. */
+/** Whatever is stamped earlier than this was invalidated, whatever its tags. Never later than the clock. */
 export const FLOOR_SLOT = 1;
 // Slot 2: which Redis process has been vouched for (scripts/vouch.lua).
-const FIRST_TAG_SLOT = 3;
+/** How many slots there are, for those who count with that number; 0: nobody has said so yet. */
+export const SIZE_SLOT = 3;
+const FIRST_TAG_SLOT = 4;
 
 /** 8 MB of Redis; two of a million tags seldom meet. */
 export const DEFAULT_SLOTS = 1 << 20;
@@ -16,7 +18,7 @@ export const DEFAULT_SLOTS = 1 << 20;
 const SALT = 0x46424159;
 
 /**
- * The slot of `tag` in a fence of `slots` numbers: in [3, slots). Equal text gives an equal slot in every process.
+ * The slot of `tag` in a fence of `slots` numbers: in [4, slots). Equal text gives an equal slot in every process.
  * Mixes UTF-16 code units at a few ns each, so nothing need be remembered; then scales, which is cheaper than a modulo.
  */
 export function slotOf(tag: string, slots: number): number {

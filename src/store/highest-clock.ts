@@ -21,3 +21,8 @@ export function createHighestClock(): HighestClock {
 export function isLost(clock: number, before: number): boolean {
   return clock === 0 || clock < before || !Number.isSafeInteger(clock);
 }
+
+/** Whether a fence was written by somebody else: no floor of ours is none, or later than the clock it was read with. */
+export function isDamaged(clock: number, floor: number): boolean {
+  return floor === 0 || floor > clock;
+}

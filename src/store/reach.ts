@@ -2,7 +2,7 @@
 // one that does not answer, is an outage. After one, in this order: whoever answers is vouched for, what was kept in
 // the meantime is replayed, and only when every other process has had the time to do the same is anything read.
 
-import type { Connections, Line } from "./connections.ts";
+import { type Connections, DEMOTED, FRESH_MS, isOfReplica, type Line } from "./connections.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import { run, tellAll, VOUCH } from "./scripts.ts";
 import { StoreUnavailable } from "./unavailable.ts";
@@ -38,11 +38,15 @@ export interface ReachOptions {
   connections(): Connections;
   /** Redis key of the fence. */
   readonly fence: string;
+  /** Numbers in it. */
+  readonly slots: number;
   /** Ms to wait before reading after an outage. */
   readonly settle: number;
   /** Ms. */
   readonly writeDeadline: number;
   readonly clock: HighestClock;
+  /** Rejects where Redis does not let `line` do what the store does. */
+  check(line: Line): Promise<void>;
   /** Sends what was kept; resolves when Redis has taken it. */
   replay(): Promise<void>;
   changed(state: "ok" | "degraded", detail: string): void;
@@ -71,6 +75,8 @@ class Reaching implements Reach {
   #attempt = 0;
   /** Who is spoken to: a number of the Redis process, or one of our own making where it does not tell. */
   #process = 0;
+  /** The one that took what was last written; 0: none yet. */
+  #before = 0;
   #unavailable = new StoreUnavailable("connecting to Redis");
 
   constructor(options: ReachOptions) {
@@ -82,7 +88,7 @@ class Reaching implements Reach {
 
   mayRead(line: Line): void {
     if (this.#stage === "ok" && line.isFresh()) return;
-    if (this.#stage === "ok") this.#goOut(SILENT);
+    if (this.#stage === "ok") this.#goOut(this.#reason);
     throw this.#unavailable;
   }
 
@@ -98,8 +104,9 @@ class Reaching implements Reach {
   // for writeDeadline is thus known to all, and a write need not wait for what everybody knows.
   patience(): number {
     const { writeDeadline } = this.#options;
-    // One that has never been connected may be the only one that is not: the others have noticed nothing.
-    if (this.mayWrite() || this.#isNew) return writeDeadline;
+    // One that has never been connected may be the only one that is not: the others have noticed nothing. And while this
+    // one waits to tell what it kept, others may read already.
+    if (this.mayWrite() || this.#isNew || this.#stage === "vouching") return writeDeadline;
     return Math.max(0, Math.min(writeDeadline, this.#outSince + writeDeadline - performance.now()));
   }
 
@@ -154,15 +161,19 @@ class Reaching implements Reach {
     this.#unavailable = new StoreUnavailable(detail);
   }
 
-  // A step that another outage has overtaken comes to nothing.
+  // A step that another outage has overtaken comes to nothing. Where this is another process than before, the one before
+  // may have been demoted, and still be read by others until their heartbeats say so: a write whose invalidation it does
+  // not know is not acknowledged earlier than that.
   async #comeBack(): Promise<void> {
     const attempt = ++this.#attempt;
     this.#enter("vouching", "Redis answers: looking for what it may have lost");
     try {
       this.#process = this.#identify();
-      await this.#vouch();
-      if (attempt !== this.#attempt) return;
+      const isAnother = await this.#vouch();
+      if (isAnother) await until(FRESH_MS);
+      if (attempt !== this.#attempt || this.#stage !== "vouching") return;
       this.#isNew = false;
+      this.#before = this.#process;
       this.#enter("replaying", "Redis answers: telling it what it missed");
       await this.#options.replay();
       if (attempt === this.#attempt) this.#settle();
@@ -187,6 +198,7 @@ class Reaching implements Reach {
   #fail(reason: unknown, attempt: number): void {
     if (attempt !== this.#attempt || this.#stage === "closed" || this.#stage === "out") return;
     this.#goOut(reason instanceof Error ? reason.message : String(reason));
+    if (isOfReplica(reason)) this.#options.connections().leave(DEMOTED);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.update();
@@ -201,12 +213,24 @@ class Reaching implements Reach {
     return process ?? 1 + Math.floor(Math.random() * LARGEST_PROCESS);
   }
 
-  async #vouch(): Promise<void> {
-    const { fence, clock, connections } = this.#options;
+  /** Whether it was another process that was vouched for last, or that this one spoke to. */
+  async #vouch(): Promise<boolean> {
+    const { fence, slots, clock, connections } = this.#options;
     const [line] = connections().lines;
-    if (line === undefined) return;
-    if (this.#stage === "vouching") tellAll(line);
-    const reply = await run(line, VOUCH, { keys: [fence], args: [String(clock.value()), String(this.#process)] });
-    clock.see(Number(Array.isArray(reply) ? reply[0] : reply));
+    if (line === undefined) return false;
+    if (this.#stage === "vouching") {
+      tellAll(line);
+      await this.#options.check(line);
+    }
+    const args = [clock.value(), this.#process, this.#before, slots].map(String);
+    const reply = await run(line, VOUCH, { keys: [fence], args });
+    const [time, isAnother] = Array.isArray(reply) ? reply : [reply, 0];
+    clock.see(Number(time));
+    return isAnother === 1;
   }
+}
+
+/** Resolves after `ms`; keeps no process alive. */
+function until(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }

@@ -5,10 +5,10 @@
 import { LRUCache } from "lru-cache";
 import type { Answer, Ask, LeaseAsk } from "./batch.ts";
 import { CLOCK_SLOT, FLOOR_SLOT, slotOf } from "./fence.ts";
-import { type HighestClock, isLost } from "./highest-clock.ts";
+import { type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { digestOf, type RedisKeys } from "./redis-keys.ts";
 import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading } from "./store.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { StoreUnavailable, within } from "./unavailable.ts";
 
 export interface Trips<V> {
   /** Where a primary key lives. */
@@ -40,8 +40,10 @@ export interface TripsOptions<V> {
   readonly keys: RedisKeys;
   readonly slots: number;
   readonly codec: Codec<V>;
-  /** How questions are put on each line. */
+  /** How questions are put on each line; each keeps the deadline for itself. */
   readonly asking: readonly ((ask: Ask) => Promise<Answer>)[];
+  /** Ms that all trips of a look may take together. */
+  readonly deadline: number;
   readonly clock: HighestClock;
   /** The clock was lost. */
   lost(): void;
@@ -92,6 +94,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
       const record = key && keys.record(at.digest);
       return askOn(at, { record, variant, slots: [...asked, ...known.slots], ...extra });
     };
+    const sentAt = performance.now();
     let known: Known = isHint(at) ? at : NOTHING_KNOWN;
     let answer = await go(known, lease ? { limits, lease } : { limits });
     const { verdicts, leaseMs } = answer;
@@ -103,7 +106,8 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
           return { reading: { ...found.reading, verdicts }, leaseMs };
         }
         known = found.more;
-        answer = await go(known, { limits: NO_LIMITS });
+        const leftMs = options.deadline - (performance.now() - sentAt);
+        answer = await within(go(known, { limits: NO_LIMITS }), Math.max(0, Math.ceil(leftMs)));
       }
     } catch (error) {
       if (leaseMs === 0) lease?.late();
@@ -119,7 +123,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
 
   function find(answer: Answer, { asked, names, hint }: Context): Found<V> {
     const clock = answer.fence.get(CLOCK_SLOT) ?? 0;
-    if (isLost(clock, answer.seen)) {
+    if (isLost(clock, answer.seen) || isDamaged(clock, answer.fence.get(FLOOR_SLOT) ?? 0)) {
       lost();
       return { reading: { fence: UNREAD, record: undefined, stored: undefined, usable: false } };
     }

@@ -33,10 +33,11 @@ async function invalidate(on: RedisStore<string>, ...tags: string[]): Promise<vo
 
 /** A reading after which values may be stored again. */
 function shared(on = store): Promise<Reading<string>> {
-  return vi.waitUntil(async () => {
+  const ask = async () => {
     const reading = await look(on).catch(() => undefined);
     return reading?.fence.shared && reading;
-  });
+  };
+  return vi.waitUntil(ask, { timeout: 10_000 });
 }
 
 function command(...words: string[]): Promise<unknown> {
@@ -105,6 +106,65 @@ describe("a lost fence", () => {
   });
 });
 
+describe("a damaged fence", () => {
+  const FAR = String(Date.now() * 1000 + 1e15);
+
+  test.each([
+    ["later than the clock", FAR],
+    ["of no time at all", "9223372036854775807"],
+    ["missing", "0"],
+  ])("with a floor %s is mended", async (_, floor) => {
+    await put("one");
+    await command("BITFIELD", FENCE, "SET", "u63", "#1", floor);
+    expect((await look()).usable).toBe(false);
+    await shared();
+    await put("two");
+    expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
+    expect(await look(await stores.connected())).toMatchObject({ usable: true });
+  });
+
+  test("with such a floor is mended where nobody asks", async () => {
+    await command("BITFIELD", FENCE, "SET", "u63", "#1", FAR);
+    const floor = async () => ((await command("BITFIELD_RO", FENCE, "GET", "u63", "#1")) as number[])[0];
+    await vi.waitUntil(async () => Number(await floor()) < Number(FAR), { timeout: 10_000 });
+  });
+
+  test("with a clock far ahead goes on from there", async () => {
+    await command("BITFIELD", FENCE, "SET", "u63", "#0", FAR);
+    await put("one");
+    expect((await look()).usable).toBe(true);
+    await invalidate(store, "a");
+    expect((await look()).usable).toBe(false);
+    await put("two");
+    expect(await look(await stores.connected())).toMatchObject({ usable: true, stored: { value: "two" } });
+  });
+});
+
+describe("a fence of another size", () => {
+  test("is refused, saying why, and used when the sizes are the same", async () => {
+    await put("one");
+    const other = stores.create({ slots: 1 << 17 });
+    await vi.waitUntil(() => other.health().detail.includes("65536 slots"), { timeout: 10_000 });
+    expect(other.health()).toMatchObject({ state: "degraded", detail: expect.stringContaining("store.fence.slots") });
+    expect((await look()).usable).toBe(true);
+    await store.close();
+    await command("DEL", FENCE);
+    await other.connected();
+    await put("two", other);
+    expect((await look(other)).usable).toBe(true);
+  });
+
+  test("is left by those who used it before, when it comes in their way", async () => {
+    await put("one");
+    await command("BITFIELD", FENCE, "SET", "u63", "#3", "131072");
+    await vi.waitUntil(() => store.health().detail.includes("131072 slots"), { timeout: 10_000 });
+    await expect(look()).rejects.toThrow(/slots/);
+    await command("BITFIELD", FENCE, "SET", "u63", "#3", String(2 ** 40));
+    await shared();
+    expect(await command("BITFIELD_RO", FENCE, "GET", "u63", "#3")).toEqual([65_536]);
+  });
+});
+
 describe("another process", () => {
   test("restarted from an older snapshot is trusted in nothing it held", async () => {
     const relay = await startRelay(stores.redis.port);
@@ -144,9 +204,11 @@ describe("another process", () => {
 });
 
 describe("what is not ours under our keys", () => {
-  const limits: LimitQuestion[] = (["fixed-window", "sliding-window"] as const).map((algorithm) => {
-    return { key: "l", algorithm, limit: 2, windowMs: 60_000 };
-  });
+  const limits: LimitQuestion[] = (["fixed-window", "sliding-window", "sliding-log", "token-bucket"] as const).map(
+    (algorithm) => {
+      return { key: algorithm, algorithm, limit: 2, windowMs: 60_000 };
+    },
+  );
 
   /** Puts something else wherever the store has written so far. */
   async function overwrite(spoil: (name: string) => Promise<unknown>): Promise<void> {
@@ -163,7 +225,7 @@ describe("what is not ours under our keys", () => {
     expect(await store.look({ key, tags: ["a"], limits })).toMatchObject({
       stored: undefined,
       usable: false,
-      verdicts: [{ allowed: true }, { allowed: true }],
+      verdicts: limits.map(() => ({ allowed: true })),
     });
     expect((await store.lead(key, [], ["a"], 1000)).retryMs).toBeGreaterThan(0);
     expect((await store.begin(["y"])).noted).toBe(true);

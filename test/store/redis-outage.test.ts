@@ -42,6 +42,23 @@ describe("a Redis that is gone", () => {
   });
 });
 
+describe("a Redis that is slow", () => {
+  test("delays a look by one deadline, however many trips it takes", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const far = await stores.connected({ deadline: 300, connections: 1, url: `redis://127.0.0.1:${relay.port}` });
+    const { fence } = await look();
+    // Names and tags that nobody knows of yet: three trips.
+    await own.store.put(key, ["lang"], storedOf("two", { stamp: fence.clock, tags: ["a", "own"] }));
+    relay.forget();
+    relay.lag(200);
+    const start = performance.now();
+    expect((await refusal(look(far))).message).toMatch(/did not answer within/);
+    expect(performance.now() - start).toBeLessThan(390);
+    relay.lag(0);
+    await relay.stop();
+  });
+});
+
 describe("a Redis that is silent", () => {
   test("costs the deadline at first, then nothing, and hits return within 3 s of its return", async () => {
     const patient = await stores.connected({ deadline: 50, settle: 1000 });

@@ -50,6 +50,18 @@ describe("coming back", () => {
     await relay.stop();
   });
 
+  test("on another process a write is not acknowledged before its invalidation is taken, however long the outage was", async () => {
+    const began = performance.now();
+    await stores.redis.kill();
+    await noticed();
+    await vi.waitUntil(() => performance.now() - began > 1100, { timeout: 10_000 });
+    await stores.redis.start();
+    await vi.waitUntil(() => own.store.health().detail.includes("looking for"), { timeout: 10_000, interval: 1 });
+    await (await own.store.begin(["a"])).commit();
+    expect(own.store.health().detail).not.toContain("kept");
+    await firstAnswer();
+  });
+
   test("a subscription that is lost alone comes back, and with it those who watch", async () => {
     const before = await own.store.watch(key, []);
     await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");

@@ -14,12 +14,12 @@ export interface RedisStores {
   connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>>;
 }
 
-/** To be called at the top of a test file. */
-export function redisStores(): RedisStores {
+/** To be called at the top of a test file. `args` are appended to the command line of the Redis. */
+export function redisStores(args: readonly string[] = []): RedisStores {
   let redis: TestRedis | undefined;
   const stores: RedisStore<string>[] = [];
   beforeAll(async () => {
-    redis = await startRedis();
+    redis = await startRedis(args);
   });
   afterEach(async () => {
     redis?.thaw(); // also where a test failed while it was frozen

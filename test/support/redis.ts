@@ -65,33 +65,31 @@ export async function startRedis(args: readonly string[] = []): Promise<TestRedi
   };
 }
 
-async function launch(program: string, at: { folder: string; port: number; args: readonly string[] }) {
-  const options = [
-    "--port",
-    String(at.port),
-    "--bind",
-    "127.0.0.1",
-    "--dir",
-    at.folder,
-    "--save",
-    "",
-    "--appendonly",
-    "no",
-  ];
-  const child = spawn(program, [...options, ...at.args], { stdio: ["ignore", "pipe", "pipe"] });
+function launch(program: string, at: { folder: string; port: number; args: readonly string[] }) {
+  const where = ["--port", String(at.port), "--bind", "127.0.0.1", "--dir", at.folder];
+  return launchProgram(program, [...where, "--save", "", "--appendonly", "no", ...at.args]);
+}
+
+/** Starts `program`; resolves when it has said `sign`. It ends with this process at the latest. */
+export async function launchProgram(
+  program: string,
+  args: readonly string[],
+  sign = "Ready to accept connections",
+): Promise<ChildProcess> {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const endWithUs = () => signal(child, "SIGKILL");
   process.once("exit", endWithUs);
   child.once("exit", () => process.off("exit", endWithUs));
-  await ready(child, program);
+  await ready(child, program, sign);
   return child;
 }
 
-function ready(child: ChildProcess, program: string): Promise<void> {
+function ready(child: ChildProcess, program: string, sign: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let said = "";
     const hear = (piece: Buffer) => {
       said = (said + piece.toString("latin1")).slice(-4000);
-      if (said.includes("Ready to accept connections")) resolve();
+      if (said.includes(sign)) resolve();
     };
     child.stdout?.on("data", hear);
     child.stderr?.on("data", hear);
@@ -100,7 +98,8 @@ function ready(child: ChildProcess, program: string): Promise<void> {
   });
 }
 
-function end(child: ChildProcess): Promise<void> {
+/** SIGKILL; resolves when it is gone. */
+export function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => {
     child.once("exit", () => resolve());
@@ -113,10 +112,16 @@ function signal(child: ChildProcess, name: NodeJS.Signals): void {
   if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(child.pid, name);
 }
 
-async function sendOnce(url: string, words: string[]): Promise<unknown> {
-  const client = createClient({ url, socket: { reconnectStrategy: false } });
+/** Sends one command over a connection of its own. */
+export async function sendOnce(url: string, words: string[], RESP: 2 | 3 = 3): Promise<unknown> {
+  const client = createClient({ url, RESP, socket: { reconnectStrategy: false } });
   client.on("error", () => {});
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    if (RESP === 3 && String(error).includes("unknown command")) return sendOnce(url, words, 2);
+    throw error;
+  }
   try {
     return await client.sendCommand(words);
   } finally {
@@ -144,7 +149,8 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-function findProgram(): string {
+/** The server to test with. */
+export function findProgram(): string {
   const named = process.env.REDIS_SERVER_BIN;
   if (named) return named;
   return onPath("redis-server") ?? onPath("valkey-server") ?? installed();

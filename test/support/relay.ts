@@ -14,6 +14,8 @@ export interface Relay {
   hold(): void;
   /** Forwards again, beginning with what was held back. */
   release(): void;
+  /** What Redis answers from now on arrives so many ms later. */
+  lag(ms: number): void;
   /** Ends all connections and takes no new ones. */
   stop(): Promise<void>;
 }
@@ -23,13 +25,17 @@ export async function startRelay(port: number): Promise<Relay> {
   const writes: string[] = [];
   const sockets = new Set<Socket>();
   let isHeld = false;
+  let lagMs = 0;
   const server = createServer((client) => {
     const upstream = connect(port, "127.0.0.1");
     client.on("data", (piece) => {
       writes.push(piece.toString("latin1"));
       upstream.write(piece);
     });
-    upstream.on("data", (piece) => void client.write(piece));
+    upstream.on("data", (piece) => {
+      if (lagMs > 0) setTimeout(() => client.write(piece), lagMs);
+      else client.write(piece);
+    });
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
@@ -60,6 +66,9 @@ export async function startRelay(port: number): Promise<Relay> {
     release() {
       isHeld = false;
       for (const socket of sockets) socket.resume();
+    },
+    lag(ms) {
+      lagMs = ms;
     },
     stop: () =>
       new Promise<void>((resolve) => {

@@ -1,0 +1,178 @@
+// One connection to Redis: to whom, as whom, encrypted or not, in which protocol? This is the one place that knows the
+// client library. A client lives for one socket and is never connected again: connections.ts makes the next one. With
+// Sentinel the master is asked for anew each time; the library's own sentinel client is not used, since it keeps lists,
+// pools and reconnections of its own and hides when a connection was lost, which is what the store must know.
+
+import { readFileSync } from "node:fs";
+import { RESP_TYPES, RedisClient } from "@redis/client";
+import { createSentinels, type Place, type SentinelOptions } from "./sentinels.ts";
+import { readServerInfo, type ServerInfo } from "./server-info.ts";
+import { StoreUnavailable } from "./unavailable.ts";
+
+export interface ServerOptions {
+  /** redis://, rediss:// or unix://; undefined: `sentinel` says where. */
+  readonly url?: string | undefined;
+  readonly sentinel?: SentinelOptions | undefined;
+  /** Where the URL names none. */
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** Number of the database, with Sentinel. */
+  readonly database?: number | undefined;
+  /** For rediss://; with Sentinel, whether Redis and the sentinels are spoken to over TLS. */
+  readonly tls?: TlsOptions | undefined;
+}
+
+/** Names of PEM files, read again for each connection, so that renewed ones are taken up. */
+export interface TlsOptions {
+  /** Whom to believe, instead of the system's authorities. */
+  readonly ca?: string | undefined;
+  /** Who we are. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** What the certificate must be for, instead of the host connected to. */
+  readonly serverName?: string | undefined;
+}
+
+export type Client = ReturnType<typeof newClient>;
+
+export interface Dialled extends ServerInfo {
+  /** Connected. */
+  readonly client: Client;
+  readonly protocol: 2 | 3;
+  /** host:port as the sentinels named it; undefined: they were not asked. */
+  readonly master: string | undefined;
+}
+
+export interface Dialler {
+  /** Connects. Rejects where that fails, where the store cannot live there, or when `signal` is aborted. */
+  dial(signal: AbortSignal): Promise<Dialled>;
+  /** The master that the sentinels name now; undefined without sentinels. Rejects where none of them tells. */
+  readonly master: (() => Promise<string>) | undefined;
+  /** Ends what is still open for asking. */
+  close(): void;
+}
+
+/** Asked for with a command: strings of its reply come as bytes. */
+export const AS_BYTES = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+
+const QUEUE_MAX = 10_000;
+
+/** Throws for what is no URL of Redis, and for files that cannot be read. */
+export function createDialler(options: ServerOptions, attemptMs: number): Dialler {
+  const { sentinel, tls } = options;
+  let protocol: 2 | 3 = 3;
+  const sentinels = sentinel && createSentinels(sentinel, { connect: toSentinel, patienceMs: attemptMs / 2 });
+  const create = (at: Place | undefined) => newClient({ RESP: protocol, ...settingsFor(options, at, attemptMs) });
+  create(sentinel && { host: "127.0.0.1", port: 1 }); // never connected: it throws for what is wrong
+
+  function toSentinel(place: Place, signal: AbortSignal): Promise<Client> {
+    const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...place, ...alone(attemptMs) };
+    return connected(newClient({ RESP: 2, ...credentials(sentinel ?? {}), socket }), signal);
+  }
+
+  async function dial(signal: AbortSignal): Promise<Dialled> {
+    const at = await sentinels?.master(signal);
+    const client = await speaking(() => create(at), signal);
+    signal.addEventListener("abort", () => client.destroy());
+    const info = readServerInfo(await client.sendCommand(["INFO"]).catch(() => undefined));
+    if (info.refusal !== undefined) {
+      client.destroy();
+      throw new StoreUnavailable(at ? `${placeText(at)}: ${info.refusal}` : info.refusal);
+    }
+    return { ...info, client, protocol, master: at && placeText(at) };
+  }
+
+  // Redis speaks RESP3 since 6.0. Proxies in front of it, and those who renamed HELLO, may not.
+  async function speaking(create: () => Client, signal: AbortSignal): Promise<Client> {
+    try {
+      return await connected(create(), signal);
+    } catch (error) {
+      if (protocol === 2 || !isOfProtocol(error)) throw error;
+      protocol = 2;
+      return await connected(create(), signal);
+    }
+  }
+
+  return {
+    dial,
+    master: sentinels && (async () => placeText(await sentinels.master(new AbortController().signal))),
+    close: () => sentinels?.close(),
+  };
+}
+
+function placeText({ host, port }: Place): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+// Its losses are told by its "error" events from then on.
+async function connected(client: Client, signal: AbortSignal): Promise<Client> {
+  const abort = () => client.destroy();
+  signal.throwIfAborted();
+  signal.addEventListener("abort", abort, { once: true });
+  client.on("error", () => {}); // connect() rejects with it
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    setImmediate(abort);
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+type Settings = Omit<NonNullable<ConstructorParameters<typeof RedisClient>[0]>, "RESP">;
+
+function settingsFor(options: ServerOptions, at: Place | undefined, attemptMs: number): Settings {
+  const { url, tls, database } = options;
+  if (at) {
+    const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...at, ...alone(attemptMs) };
+    return { ...credentials(options), ...(database === undefined ? {} : { database }), socket };
+  }
+  if (url === undefined) throw new TypeError("connect to Redis: neither a URL nor sentinels");
+  if (tls && !url.startsWith("rediss:")) throw new TypeError("connect to Redis: TLS settings for a URL without TLS");
+  return { url, ...credentials(options), socket: { ...(tls ? secure(tls) : {}), ...alone(attemptMs) } };
+}
+
+function credentials({ username, password }: Pick<ServerOptions, "username" | "password">): Settings {
+  return { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
+}
+
+function alone(attemptMs: number) {
+  return { reconnectStrategy: false as const, connectTimeout: attemptMs };
+}
+
+function secure({ ca, cert, key, serverName }: TlsOptions) {
+  return {
+    ...(ca === undefined ? {} : { ca: pem(ca, "ca") }),
+    ...(cert === undefined ? {} : { cert: pem(cert, "cert") }),
+    ...(key === undefined ? {} : { key: pem(key, "key") }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
+function pem(file: string, what: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreUnavailable(`store.redis.tls.${what} cannot be read: ${reason}`, { cause });
+  }
+}
+
+function isOfProtocol(error: unknown): boolean {
+  return error instanceof Error && /^ERR unknown command|^NOPROTO|^ERR.*\bHELLO\b/i.test(error.message);
+}
+
+// Not by createClient(): that makes a method of each of 400 commands, of which none is used here: 20 MB and a tenth of
+// a second.
+function newClient(settings: Settings & { RESP: 2 | 3 }) {
+  return new RedisClient({
+    ...settings,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: QUEUE_MAX,
+    maintNotifications: "disabled",
+    disableClientInfo: true,
+    commandOptions: { timeout: 0 }, // deadlines are kept per batch (batch.ts), not by a signal per command
+  });
+}

@@ -1,0 +1,222 @@
+// Redis behind Sentinel: which one is used, and what a failover may never bring back.
+
+import { type AddressInfo, createServer } from "node:net";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
+import type { Reading } from "../../src/store/store.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { startSentinel, type TestSentinel } from "../support/redis-sentinel.ts";
+import { keyOf, storedOf, textCodec } from "./contract.ts";
+
+const key = keyOf("k");
+const PATIENCE = { timeout: 30_000, interval: 10 };
+
+let sentinel: TestSentinel;
+const stores: RedisStore<string>[] = [];
+
+beforeAll(async () => {
+  sentinel = await startSentinel();
+});
+afterEach(async () => {
+  for (const server of sentinel.servers) server.thaw();
+  await Promise.all(stores.splice(0).map((store) => store.close()));
+});
+afterAll(() => sentinel?.stop());
+
+function create(options: Partial<RedisOptions<string>> = {}): RedisStore<string> {
+  const store = createRedisStore<string>({
+    sentinel: { name: sentinel.name, nodes: sentinel.nodes },
+    prefix: "forebay",
+    connections: 2,
+    deadline: 1000,
+    writeDeadline: 1000,
+    settle: 1000,
+    slots: 1 << 16,
+    codec: textCodec,
+    ...options,
+  });
+  stores.push(store);
+  return store;
+}
+
+async function connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>> {
+  const store = create(options);
+  await store.connected();
+  return store;
+}
+
+function look(on: RedisStore<string>): Promise<Reading<string>> {
+  return Promise.resolve(on.look({ key, tags: ["a"], limits: [] }));
+}
+
+function readable(on: RedisStore<string>): Promise<Reading<string>> {
+  return vi.waitUntil(() => look(on).catch(() => undefined), PATIENCE);
+}
+
+async function put(value: string, on: RedisStore<string>): Promise<void> {
+  const { fence } = await readable(on);
+  await on.put(key, [], storedOf(value, { stamp: fence.clock, tags: ["a"] }));
+}
+
+describe("a store behind Sentinel", () => {
+  test("lives on the master that the sentinels name", async () => {
+    const [one, two] = [await connected(), await connected()];
+    await put("one", one);
+    expect(await readable(two)).toMatchObject({ usable: true, stored: { value: "one" } });
+    expect(await (await sentinel.master()).command("EXISTS", "forebay:{fence}:slots")).toBe(1);
+  });
+
+  test("says which name the sentinels do not know, and which sentinels cannot be reached", async () => {
+    const wrong = create({ sentinel: { name: "other", nodes: sentinel.nodes } });
+    await vi.waitUntil(() => wrong.health().detail.includes("the sentinels know no master called other"), PATIENCE);
+    const lost = create({ sentinel: { name: "main", nodes: ["127.0.0.1:1"] } });
+    await vi.waitUntil(() => /no sentinel tells.*ECONNREFUSED/.test(lost.health().detail), PATIENCE);
+  });
+
+  test("needs one sentinel that answers, the others being gone or silent", async () => {
+    const silent = await startRedis();
+    onTestFinished(() => silent.stop());
+    silent.freeze();
+    const nodes = ["127.0.0.1:1", `127.0.0.1:${silent.port}`, ...sentinel.nodes.slice(1, 2)];
+    await put("one", await connected({ sentinel: { name: sentinel.name, nodes } }));
+  });
+
+  test("follows a failover, and uses nothing stored before it", async () => {
+    const [one, two] = [await connected(), await connected()];
+    await put("old", one);
+    const old = await sentinel.master();
+    await sentinel.failover();
+    const now = await sentinel.master();
+    expect(now).not.toBe(old);
+    for (const store of [one, two]) {
+      const reading = await vi.waitUntil(async () => {
+        const reading = await look(store).catch(() => undefined);
+        return reading && !reading.usable && reading;
+      }, PATIENCE);
+      expect(reading.usable).toBe(false);
+    }
+    await put("new", one);
+    expect(await readable(two)).toMatchObject({ usable: true, stored: { value: "new" } });
+    const { fence } = await readable(two);
+    await (await one.begin(["a"])).commit();
+    expect((await readable(two)).fence.latest).toBeGreaterThan(fence.clock);
+  });
+
+  test("forgets no write that was acknowledged while the master was gone", async () => {
+    const [one, two] = [await connected(), await connected()];
+    await put("old", one);
+    await readable(two);
+    const old = await sentinel.master();
+    const write = await one.begin(["a"]);
+    await old.kill();
+    await write.commit();
+    await sentinel.movedFrom(old);
+    for (const store of [one, two]) expect((await readable(store)).usable).toBe(false);
+    await old.start();
+  });
+
+  test("does not go back to a master that was frozen and replaced", async () => {
+    const [one, two] = [await connected(), await connected()];
+    const old = await sentinel.master();
+    await vi.waitUntil(async () => String(await old.command("INFO", "replication")).includes("state=online"), PATIENCE);
+    await put("old", one);
+    old.freeze();
+    const now = await sentinel.movedFrom(old);
+    old.thaw();
+    await put("new", one);
+    expect((await readable(two)).stored?.value).toBe("new");
+    await (await two.begin(["a"])).commit();
+    expect((await readable(one)).usable).toBe(false);
+    expect(await now.command("EXISTS", "forebay:{fence}:slots")).toBe(1);
+  });
+});
+
+/** Says whatever a test tells it to: a sentinel that the others may have left behind. */
+async function fakeSentinel(named: TestRedis): Promise<{ node: string; name(other: TestRedis): void }> {
+  let master = named;
+  const server = createServer((socket) => {
+    socket.on("error", () => {});
+    socket.on("data", () => void socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$5\r\n${master.port}\r\n`));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  return {
+    node: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    name(other) {
+      master = other;
+    },
+  };
+}
+
+describe("a master that others do not count as one any more", () => {
+  test("is left when the sentinels name another, though it goes on answering", async () => {
+    const [one, two] = [await startRedis(), await startRedis()];
+    onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
+    const fake = await fakeSentinel(one);
+    const store = await connected({ sentinel: { name: "main", nodes: [fake.node] }, settle: 0 });
+    await put("one", store);
+    fake.name(two);
+    await vi.waitUntil(() => store.health().detail.includes("name another master"), PATIENCE);
+    await readable(store);
+    expect(await two.command("EXISTS", "forebay:{fence}:slots")).toBe(1);
+  });
+
+  test("has taken writes that are not forgotten when whoever wrote them comes to the new one", async () => {
+    const [one, two] = [await startRedis(), await startRedis()];
+    onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
+    const [late, early] = [await fakeSentinel(one), await fakeSentinel(one)];
+    const settings = { settle: 0, prefix: "split" };
+    const writer = await connected({ sentinel: { name: "main", nodes: [late.node] }, ...settings });
+    const reader = await connected({ sentinel: { name: "main", nodes: [early.node] }, ...settings });
+    early.name(two);
+    await vi.waitUntil(() => reader.health().state === "degraded", PATIENCE);
+    await put("old", reader);
+    expect((await readable(reader)).usable).toBe(true);
+    await (await writer.begin(["a"])).commit();
+    // Something else is invalidated later, which hides the loss from a comparison of clocks.
+    await (await reader.begin(["z"])).commit();
+    // Redis itself is split: until the writer hears of it nothing can be known. From then on it is.
+    late.name(two);
+    await vi.waitUntil(() => writer.health().state === "degraded", PATIENCE);
+    expect((await readable(writer)).usable).toBe(false);
+    expect((await readable(reader)).usable).toBe(false);
+  });
+});
+
+describe("what a URL leads to", () => {
+  const refused = async (url: string, why: string) => {
+    const store = create({ sentinel: undefined, url });
+    await vi.waitUntil(() => store.health().detail.includes(why), PATIENCE);
+    expect(store.health().state).toBe("degraded");
+  };
+
+  test("is not used where that is a sentinel, or a replica", async () => {
+    await refused(`redis://${sentinel.nodes[0]}`, "this is a Redis Sentinel");
+    const master = await sentinel.master();
+    for (const server of sentinel.servers) if (server !== master) await refused(server.url, "is a replica");
+  });
+
+  test("is not used where that is a node of a Cluster", async () => {
+    const node = await startRedis(["--cluster-enabled", "yes"]);
+    onTestFinished(() => node.stop());
+    await refused(node.url, "a node of a Redis Cluster");
+  });
+});
+
+describe("a master that is demoted", () => {
+  test("by hand is left within a heartbeat, though it keeps the connections and answers reads", async () => {
+    const [one, two] = [await startRedis(), await startRedis()];
+    onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
+    const store = await connected({ sentinel: undefined, url: one.url, settle: 0 });
+    await put("one", store);
+    expect((await readable(store)).usable).toBe(true);
+    await one.command("REPLICAOF", "127.0.0.1", String(two.port));
+    const began = performance.now();
+    await vi.waitUntil(() => store.health().state === "degraded", PATIENCE);
+    expect(performance.now() - began).toBeLessThan(1000);
+    await vi.waitUntil(() => store.health().detail.includes("replica"), PATIENCE);
+    await expect(look(store)).rejects.toThrow(/replica/);
+    await one.command("REPLICAOF", "NO", "ONE");
+    await readable(store);
+  });
+});
