@@ -347,6 +347,15 @@ test("a response overtaken within the second of its Last-Modified is fetched ane
   expect((await world.request("/a")).text).toBe("v2");
 });
 
+test("an oversize body whose length nobody stated is not stored either where it came at once", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { maxBody: 4b } }]');
+  world.origin = () => ({ status: 200, fields: CHUNKED, content: new TextEncoder().encode("12345") });
+  const first = await world.request("/a");
+  expect(first).toMatchObject({ text: "12345", cacheStatus: "forebay; fwd=uri-miss; fwd-status=200; detail=oversize" });
+  await world.request("/a");
+  expect(world.seen).toHaveLength(2);
+});
+
 test("an oversize body streams to its client and is not stored", async () => {
   const world = createWorld('routes: [{ path: "/*", cache: { maxBody: 10b } }]');
   const content = scripted();

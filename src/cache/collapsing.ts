@@ -4,10 +4,11 @@
 // itself.
 
 import type { Response } from "../http/message.ts";
+import { problem } from "../http/problem.ts";
 import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
 import { type Fetch, reasonOf } from "./fetching.ts";
 import { createFlights, type Ending, type Flight } from "./flights.ts";
-import { createFollowing, deliverable } from "./following.ts";
+import { createFollowing, deliverable, type Followed } from "./following.ts";
 import { createGatherings } from "./gathering.ts";
 import { isPartial, isShareable } from "./reuse.ts";
 import { insteadOfError } from "./stale-if-error.ts";
@@ -17,7 +18,7 @@ import { decide, type Found, namesOf, timed, type Visit } from "./visit.ts";
 export interface Collapsing {
   /** The response for a request that the store could not answer, fetched or shared. Rejects where the origin cannot be asked. */
   fetch(visit: Visit, found: Found): Promise<Response>;
-  /** Validates a stale stored response behind the client's back, once at a time per key. Never rejects. */
+  /** Validates the stored response that `found` has just delivered, stale or ahead of its end, once at a time per key. Never rejects. */
   validateBehind(visit: Visit, found: Found): Promise<void>;
 }
 
@@ -28,6 +29,8 @@ interface CollapsingParts {
   readonly now: () => number;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
 /** How long a lease is asked for where the route does not collapse, so that its validations still do, ms. */
@@ -39,13 +42,18 @@ const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
   failed: "failed",
 };
 
+/** For who would be one too many to wait. Nobody is sent on to the origin in their place: it has one fetch to answer. */
+const CROWDED = problem(503, "Too many requests wait for this response already.", ["Retry-After", "1"]);
+/** So that not all sidecars ask for a lease that has ended at the same moment, ms. */
+const RETRY_JITTER_MS = 25;
+
 /** What a leader knows when it may go: the lease (or that its wait is over), what another sidecar brought, or that it is on its own. */
 type TakeOff =
   | { readonly kind: "lead"; readonly found: Found; readonly lease: Lease | undefined }
   | { readonly kind: "landed"; readonly stored: StoredResponse }
   | { readonly kind: "alone"; readonly found: Found };
 
-export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts): Collapsing {
+export function createCollapsing({ store, fetch, now, elapsed, random }: CollapsingParts): Collapsing {
   const flights = createFlights();
   const gatherings = createGatherings();
   const { follow, shared } = createFollowing({ store, now });
@@ -131,7 +139,7 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
         if (isApart) return onItsOwn(flight, found);
         if (now() >= until) return { kind: "lead", found, lease: undefined };
         if (watch !== undefined && sameNames(names, reading))
-          landing = await watch.landed(Math.min(retryMs, until - now()));
+          landing = await watch.landed(Math.min(retryMs + random() * RETRY_JITTER_MS, until - now()));
         else {
           // Subscribed first, looked at again next, and only then waited for: no landing falls in between.
           watch?.close();
@@ -145,22 +153,23 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
   }
 
   async function validateBehind(visit: Visit, found: Found): Promise<void> {
-    const { reading, decision } = found;
-    if (decision.kind !== "stale-while-revalidate" || visit.request.method !== "GET" || !reading.fence.shared) return;
+    const { reading } = found;
+    if (visit.request.method !== "GET" || !reading.fence.shared) return;
     if (flights.join(flightKey(visit, found), reading.fence) !== undefined) return;
     const flight = flights.begin(flightKey(visit, found), reading.fence);
     try {
       const { lease, reading: latest } = await store.lead(visit.key, namesOf(reading), visit.tags, leaseOf(visit));
       const decided = decide(visit, latest, now());
-      // Without the lease another sidecar is at it; without stale-while-revalidate there is nothing to do, or no time to do it behind.
-      if (lease === undefined || decided.decision.kind !== "stale-while-revalidate") {
+      const before = stillDue(found, decided);
+      // Without the lease another sidecar is at it.
+      if (lease === undefined || before === undefined) {
         flight.end({ kind: "not-storable" });
         return lease?.release("failed");
       }
       flight.fence = latest.fence;
       const validation: Found = {
         reading: latest,
-        decision: { kind: "validate", stored: decided.decision.stored, reason: "stale", staleIfError: false },
+        decision: { kind: "validate", stored: before, reason: "stale", staleIfError: false },
       };
       await fly(visit, validation, { flight, lease, isRead: false });
     } catch (error) {
@@ -176,7 +185,8 @@ export function createCollapsing({ store, fetch, now, elapsed }: CollapsingParts
 
   /** What a follower does whose flight brought nothing for it. An origin that cannot be asked is not asked once more for
    * each; after an error of its own it is, where nothing stale stands in: the error may have been about the leader. */
-  async function unshared(visit: Visit, found: Found, ending: Exclude<Ending, { kind: "stored" }> | undefined) {
+  async function unshared(visit: Visit, found: Found, ending: Exclude<Followed, { kind: "stored" | "shared" }>) {
+    if (ending?.kind === "crowded") return insteadOfError(visit, found, { now: now(), collapsed: true }) ?? CROWDED;
     if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
     const status = ending.kind === "server-error" ? { status: ending.status } : {};
     const stale = insteadOfError(visit, found, { now: now(), collapsed: true, ...status });
@@ -226,6 +236,13 @@ function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, n
   // What must be validated for each request would only make them wait in a row.
   if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
   return (reading.record?.passUntil ?? 0) <= now;
+}
+
+/** The stored response that is to be validated behind; undefined: there is nothing to do any more, or no time to do it behind. */
+function stillDue({ decision: before }: Found, { decision: latest }: Found): StoredResponse | undefined {
+  if (latest.kind === "stale-while-revalidate") return latest.stored;
+  const isAhead = before.kind === "fresh" && latest.kind === "fresh";
+  return isAhead && latest.stored.responseTime === before.stored.responseTime ? latest.stored : undefined;
 }
 
 function flightKey({ key }: Visit, { reading }: Found): string {

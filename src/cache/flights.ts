@@ -39,6 +39,8 @@ export type Ending =
   | { readonly kind: "failed"; readonly error: Error };
 
 export interface Flight {
+  /** How many wait for it now. */
+  followers: number;
   /** The reading it is fenced by; replaced by a later one as long as its fetch has not begun. */
   fence: FenceReading;
   /** The first that is known of it: that its response is arriving, or how it ended. */
@@ -82,6 +84,7 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
   const news = Promise.withResolvers<Arriving | Ending>();
   const ended = Promise.withResolvers<Ending>();
   return {
+    followers: 0,
     fence,
     news: news.promise,
     ended: ended.promise,

@@ -12,14 +12,24 @@ import { cacheStatus, type Forwarded } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import type { Visit } from "./visit.ts";
 
-/** How the flight ended is told where this request shares nothing of it; undefined: it did not end in time. */
-export type Followed = { readonly kind: "shared"; readonly response: Response } | Ending | undefined;
+/** How the flight ended is told where this request shares nothing of it; undefined: it did not end in time; "crowded": it has more
+ * followers than it may have, or all flights together have. */
+export type Followed =
+  | { readonly kind: "shared"; readonly response: Response }
+  | { readonly kind: "crowded" }
+  | Ending
+  | undefined;
 
 export interface Following {
   /** Follows `flight` for `waitMs` at the most, reading along aside. Rejects when the client leaves. `reason`: why the request went forward. */
-  follow(visit: Visit, flight: Flight, how: { reason: Forward; waitMs: number }): Promise<Followed>;
+  follow(visit: Visit, flight: Flight, how: How): Promise<Followed>;
   /** The response made of what another request's fetch brought. */
   shared(visit: Visit, why: Why, stored: StoredResponse): Response;
+}
+
+interface How {
+  readonly reason: Forward;
+  readonly waitMs: number;
 }
 
 /** Why the request went forward, and the status with which the origin answered the one fetch, where that is known. */
@@ -37,13 +47,28 @@ interface Brought extends Pick<Arriving, "stamp" | "tags" | "names" | "variant">
 }
 
 const NOTHING_YET = new Uint8Array(0);
+/** Of all flights of this process. */
+const MAX_FOLLOWERS = 50_000;
+const CROWDED: Followed = Object.freeze({ kind: "crowded" });
 
 export function createFollowing({ store, now }: FollowingParts): Following {
-  async function follow(
-    visit: Visit,
-    flight: Flight,
-    { reason, waitMs }: { reason: Forward; waitMs: number },
-  ): Promise<Followed> {
+  let followers = 0;
+
+  async function follow(visit: Visit, flight: Flight, how: How): Promise<Followed> {
+    const { collapse } = visit.policy;
+    const isCrowded = collapse !== false && flight.followers >= collapse.followers;
+    if (isCrowded || followers >= MAX_FOLLOWERS) return CROWDED;
+    followers += 1;
+    flight.followers += 1;
+    try {
+      return await followed(visit, flight, how);
+    } finally {
+      followers -= 1;
+      flight.followers -= 1;
+    }
+  }
+
+  async function followed(visit: Visit, flight: Flight, { reason, waitMs }: How): Promise<Followed> {
     const until = now() + waitMs;
     const { signal } = visit.request;
     const news = await within(flight.news, waitMs, signal);

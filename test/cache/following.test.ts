@@ -314,3 +314,29 @@ function away(now: () => number): Store<StoredResponse> {
   const miss = { fence, record: undefined, stored: undefined, usable: false, verdicts: undefined };
   return { ...memory, look: async () => miss, lead: async () => ({ lease: undefined, retryMs: 0, reading: miss }) };
 }
+
+test("more than may follow one fetch are refused, not sent on to the origin; or get what is stale where they may", async () => {
+  const world = createWorld('routes: [{ path: "/*", cache: { staleIfError: 1m, collapse: { followers: 2 } } }]');
+  const gate = Promise.withResolvers<Response>();
+  world.origin = () => gate.promise;
+  const served = [1, 2, 3].map(() => world.request("/a"));
+  await settled();
+  const crowded = await world.request("/a");
+  expect(crowded).toMatchObject({ status: 503, text: expect.stringContaining("Too many requests wait") });
+  expect(crowded.field("retry-after")).toBe("1");
+  expect(await Promise.race([world.request("/b"), settled()])).toBeUndefined();
+  gate.resolve(respond("hello", { fields: [...FRESH, "ETag", '"1"'] }));
+  for (const got of await Promise.all(served)) expect(got.text).toBe("hello");
+
+  world.now += 61_000;
+  const validation = Promise.withResolvers<Response>();
+  world.origin = () => validation.promise;
+  const waiting = [1, 2, 3].map(() => world.request("/a"));
+  await settled();
+  const stale = await world.request("/a");
+  expect(stale).toMatchObject({ status: 200, text: "hello" });
+  expect(stale.cacheStatus).toContain("stale-if-error");
+  validation.resolve({ status: 304, fields: FRESH, content: undefined });
+  for (const got of await Promise.all(waiting)) expect(got.text).toBe("hello");
+  expect(world.seen).toHaveLength(3);
+});
