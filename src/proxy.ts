@@ -6,6 +6,7 @@
 import { type Cache, createCache } from "./cache/cache.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
 import { invalidatedByResponse } from "./cache/outcome.ts";
+import { withOwnTags } from "./cache/own-tags.ts";
 import type { CachePolicy } from "./cache/policy.ts";
 import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
@@ -16,7 +17,9 @@ import { believed, isLoop } from "./http/forwarding.ts";
 import { type Request, type Response, withFields } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import type { Clients } from "./limit/client.ts";
-import { type Asked, type LimitedRoute, type Limiter, tooMany } from "./limit/limiter.ts";
+import type { Asked, Limiter } from "./limit/limiter.ts";
+import type { LimitedRoute } from "./limit/plan.ts";
+import { tooMany } from "./limit/quota-fields.ts";
 import { createOrigin } from "./outbound.ts";
 import { type About, type Answer, Passage } from "./passage.ts";
 import { andThen, type Soon, type Store, type Verdict, type WriteEnd } from "./store/store.ts";
@@ -42,6 +45,8 @@ export interface ProxyParts {
   readonly failure: (error: unknown) => { readonly response: Response; readonly isUnsent: boolean };
   /** Hears of content that broke off on its way into the store: where nobody reads along, no client notices. */
   readonly broken: (error: Error, request: Request) => void;
+  /** Hears the route of each request that a limit refuses. */
+  readonly refused?: (routeId: string) => void;
   readonly newId: () => string;
   /** Epoch ms. */
   readonly now: () => number;
@@ -112,6 +117,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
     const { decision } = found;
     switch (decision.kind) {
       case "fresh":
+        if (cache.isDueAhead(visit, decision.stored)) cache.validateBehind(visit, found);
         return cache.deliver(visit, decision.stored, decision.ttl);
       case "stale-while-revalidate":
         cache.validateBehind(visit, found);
@@ -164,11 +170,12 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   }
 
   async function forward(
-    { request, about }: Exchange,
+    { request, route, about }: Exchange,
     { reason, signal }: { reason: Forward; signal: Signal | undefined },
   ): Promise<Response> {
     about.cache = reason;
-    const response = await origin(request, { fields: request.fields, signal, trace: about });
+    const received = await origin(request, { fields: request.fields, signal, trace: about });
+    const response = route.cache === false ? received : withOwnTags(received, route.cache);
     const fields = [...response.fields, "Cache-Status", cacheStatus.forwarded({ reason, status: response.status })];
     return { ...response, fields };
   }
@@ -187,7 +194,10 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   ): Soon<Response> {
     const judged = limiter.judge(asked, verdicts);
     about.limit = judged.outcome;
-    if (!judged.allowed) return tooMany(judged);
+    if (!judged.allowed) {
+      parts.refused?.(about.route ?? "");
+      return tooMany(judged);
+    }
     if (judged.fields.length === 0) return next();
     return andThen(next(), (response) => ({ ...response, fields: response.fields.concat(judged.fields) }));
   }

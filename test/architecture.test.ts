@@ -45,7 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that are wrapped in one place, and where. The demo's origin stands for somebody else's service. */
 const WRAPPED: Readonly<Record<string, readonly string[]>> = {
-  "@redis/client": ["store/connections.ts"],
+  "@redis/client": ["store/redis-client.ts"],
   undici: ["upstream/upstream.ts"],
   "node:http": ["cli/demo.ts", "server/server.ts"],
 };

@@ -1,9 +1,14 @@
-// What does the operator's side ask of this process? Whether it lives (/healthz: restart it if not) and whether it
-// should be sent requests (/readyz: it keeps serving while Redis is away, so that is "degraded" and still 200).
+// What does the operator's side ask of this process? Whether it lives (/healthz: restart it if not), whether it should
+// be sent requests (/readyz: it keeps serving while Redis is away, so that is "degraded" and still 200), to purge
+// (/api/purge), and what happens (/api/events). Health is for everybody who gets here; the rest passes a gate (gate.ts).
 // Answers Request with Response, like the proxy; which address it listens on is main.ts' affair.
 
-import type { Fields, Request, Response } from "../http/message.ts";
+import type { Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
+import { createEventStreams, type Feed } from "./event-stream.ts";
+import type { Gate } from "./gate.ts";
+import { json } from "./json.ts";
+import { answerPurge, type Purge } from "./purging.ts";
 
 /** One part's state; `detail` is for a person. */
 export interface PartHealth {
@@ -16,24 +21,43 @@ interface AdminOptions {
   readonly health: () => Readonly<Record<string, PartHealth>>;
   /** False while starting and while draining. */
   readonly isReady: () => boolean;
+  /** Who may use what begins with /api/. */
+  readonly gate: Gate;
+  readonly purge: Purge;
+  readonly events: Feed;
 }
 
-/** The handler of the admin listener. Never throws. */
-export function createAdmin(options: AdminOptions): (request: Request) => Response {
-  const pages: ReadonlyMap<string, () => Response> = new Map([
-    ["/healthz", () => json(200, { status: "ok" })],
-    ["/readyz", () => readiness(options)],
-  ]);
+interface Page {
+  /** The one method it takes; with GET goes HEAD, unless `isEndless`. */
+  readonly method: "GET" | "POST";
+  readonly isEndless?: boolean;
+  readonly isGated: boolean;
+  answer(request: Request): Response | Promise<Response>;
+}
+
+/** The handler of the admin listener. Never throws, never rejects. */
+export function createAdmin(options: AdminOptions): (request: Request) => Response | Promise<Response> {
+  const events = createEventStreams(options.events);
+  const pages: ReadonlyMap<string, Page> = new Map([
+    ["/healthz", { method: "GET", isGated: false, answer: () => json(200, { status: "ok" }) }],
+    ["/readyz", { method: "GET", isGated: false, answer: () => readiness(options) }],
+    ["/api/purge", { method: "POST", isGated: true, answer: (request) => answerPurge(request, options.purge) }],
+    ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],
+  ] satisfies [string, Page][]);
   return (request) => {
     const [path = ""] = request.target.split("?", 1);
-    return withoutContent(request.method, respond(request.method, pages.get(path)));
+    const answer = respond(request, pages.get(path), options.gate);
+    return request.method === "HEAD" && !(answer instanceof Promise) ? withoutContent(answer) : answer;
   };
 }
 
-function respond(method: string, page: (() => Response) | undefined): Response {
-  if (page === undefined) return problem(404, "There is /healthz and /readyz.");
-  if (method !== "GET" && method !== "HEAD") return problem(405, "Ask with GET or HEAD.", ["Allow", "GET, HEAD"]);
-  return page();
+function respond(request: Request, page: Page | undefined, gate: Gate): Response | Promise<Response> {
+  if (page === undefined) return problem(404, "There is /healthz, /readyz, /api/purge and /api/events.");
+  const takes = page.method === "GET" && page.isEndless !== true ? ["GET", "HEAD"] : [page.method];
+  if (!takes.includes(request.method)) {
+    return problem(405, `Ask with ${takes.join(" or ")}.`, ["Allow", takes.join(", ")]);
+  }
+  return (page.isGated ? gate(request) : undefined) ?? page.answer(request);
 }
 
 function readiness({ health, isReady }: AdminOptions): Response {
@@ -43,20 +67,7 @@ function readiness({ health, isReady }: AdminOptions): Response {
   return json(200, { status: isDegraded ? "degraded" : "ok", parts });
 }
 
-function json(status: number, body: unknown): Response {
-  const content = new TextEncoder().encode(`${JSON.stringify(body)}\n`);
-  const fields: Fields = [
-    "Content-Type",
-    "application/json",
-    "Content-Length",
-    `${content.byteLength}`,
-    "Cache-Control",
-    "no-store",
-  ];
-  return { status, fields, content };
-}
-
 /** RFC 9110 §9.3.2: as for GET, Content-Length included, but without the content. */
-function withoutContent(method: string, response: Response): Response {
-  return method === "HEAD" ? { ...response, content: undefined } : response;
+function withoutContent(response: Response): Response {
+  return { ...response, content: undefined };
 }

@@ -8,6 +8,7 @@ import { deliver } from "./delivery.ts";
 import { createFetch, type Origin } from "./fetching.ts";
 import { primaryKey, variantKey } from "./key.ts";
 import type { CachePolicy } from "./policy.ts";
+import { isDueAhead } from "./refresh-ahead.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
 import { decide, type Found, type Trace, timed, type Visit } from "./visit.ts";
@@ -19,7 +20,9 @@ export interface Cache {
   look(visit: Visit, limits: readonly LimitQuestion[]): Soon<Found>;
   /** The response from what is stored, fresh or in its stale-while-revalidate time; `ttl` in seconds, negative when stale. */
   deliver(visit: Visit, stored: StoredResponse, ttl: number): Response;
-  /** Validates what was just delivered stale. Does not hold the client's connection. */
+  /** Whether this fresh response is to be validated although it is fresh (`refreshAhead`). */
+  isDueAhead(visit: Visit, stored: StoredResponse): boolean;
+  /** Validates what was just delivered. Does not hold the client's connection. */
   validateBehind(visit: Visit, found: Found): void;
   /** The response from the origin, fetched for this request or shared with others. Rejects where the origin cannot be asked. */
   fetch(visit: Visit, found: Found): Promise<Response>;
@@ -40,7 +43,7 @@ interface CacheParts {
 
 export function createCache({ store, origin, broken, now, elapsed, random }: CacheParts): Cache {
   const fetch = createFetch({ store, origin, broken, now, elapsed, random });
-  const collapsing = createCollapsing({ store, now, elapsed, fetch });
+  const collapsing = createCollapsing({ store, now, elapsed, random, fetch });
 
   function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
     const found = decide(visit, reading, now());
@@ -63,6 +66,9 @@ export function createCache({ store, origin, broken, now, elapsed, random }: Cac
     deliver(visit, stored, ttl) {
       visit.trace.cache = ttl < 0 ? "stale" : "hit";
       return deliver(visit, stored, { now: now(), status: cacheStatus.hit(ttl) });
+    },
+    isDueAhead({ policy: { refreshAhead } }, stored) {
+      return refreshAhead > 0 && isDueAhead(stored, { refreshAhead, now: now(), random: random() });
     },
     validateBehind(visit, found) {
       // Time that no client waits for is not the request's.

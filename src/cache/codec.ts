@@ -36,14 +36,21 @@ export const responseCodec: Codec<StoredResponse> = {
   },
 
   size({ value, tags }) {
-    return OBJECTS_BYTES + value.body.byteLength + textBytes(value.fields) + textBytes(tags) + textBytes(value.names);
+    return (
+      OBJECTS_BYTES +
+      value.body.byteLength +
+      textBytes(value.fields) +
+      textBytes(tags) +
+      textBytes(value.names) +
+      textBytes(value.ownTags)
+    );
   },
 
   label: labelOf,
 };
 
 /** Raised with every change of layout or meaning. */
-const VERSION = 2;
+const VERSION = 3;
 const CRC_AT = 1;
 const LENGTH_AT = 5;
 const HEAD_AT = 9;
@@ -59,6 +66,7 @@ type Head = [
   fields: readonly string[],
   names: readonly string[],
   tags: readonly string[],
+  ownTags: readonly string[],
   texts: (string | null)[],
   bodyLength: number,
 ];
@@ -85,13 +93,14 @@ function toHead({ value, stamp, tags, freshUntil, keepUntil }: Stored<StoredResp
     value.fields,
     value.names,
     tags,
+    value.ownTags,
     [value.etag ?? null, value.lastModified ?? null, value.targeted ?? null],
     value.body.byteLength,
   ];
 }
 
 function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefined {
-  const [numbers, flags, fields, names, tags, texts, bodyLength] = head;
+  const [numbers, flags, fields, names, tags, ownTags, texts, bodyLength] = head;
   if (bodyLength !== body.byteLength) return undefined;
   const [stamp, freshUntil, keepUntil, status, requestTime, responseTime, initialAge, lifetime, swr, sie] =
     numbers as unknown as Ten;
@@ -110,6 +119,7 @@ function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefi
     etag: texts[0] ?? undefined,
     lastModified: texts[1] ?? undefined,
     targeted: texts[2] ?? undefined,
+    ownTags,
     names,
   };
   return { value, stamp, tags, freshUntil, keepUntil };
@@ -119,8 +129,8 @@ function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefi
 type Ten = [number, number, number, number, number, number, number, number, number, number];
 
 function isHead(head: unknown): head is Head {
-  if (!Array.isArray(head) || head.length !== 7) return false;
-  const [numbers, flags, fields, names, tags, texts, bodyLength] = head;
+  if (!Array.isArray(head) || head.length !== 8) return false;
+  const [numbers, flags, fields, names, tags, ownTags, texts, bodyLength] = head;
   return (
     isListOf(numbers, Number.isFinite, NUMBERS) &&
     isListOf(flags, (each) => typeof each === "boolean", FLAGS) &&
@@ -128,6 +138,7 @@ function isHead(head: unknown): head is Head {
     fields.length % 2 === 0 &&
     isListOf(names, isText) &&
     isListOf(tags, isText) &&
+    isListOf(ownTags, isText) &&
     isListOf(texts, (each) => each === null || isText(each), TEXTS) &&
     Number.isSafeInteger(bodyLength)
   );

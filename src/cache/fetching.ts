@@ -2,23 +2,24 @@
 // and tell how it ended. Who fetches, and who waits instead, is collapsing.ts.
 
 import type { Signal } from "../http/abort.ts";
-import { field, has, only } from "../http/fields.ts";
+import { has, only } from "../http/fields.ts";
 import { type Fields, type Request, type Response, release } from "../http/message.ts";
 import type { Soon, Store } from "../store/store.ts";
 import { clientHolds, deliver, fieldsOf304 } from "./delivery.ts";
 import { createFill } from "./fill.ts";
 import type { Arriving, Ending } from "./flights.ts";
 import { currentAge, keepSeconds } from "./freshness.ts";
-import { groupTags } from "./groups.ts";
 import { asGet, heedHead } from "./head.ts";
+import { isOfTheRequest, judged, type Refusal } from "./judging.ts";
 import { type Leash, leashed } from "./leash.ts";
 import { marks } from "./marks.ts";
+import { responseTags, withOwnTags } from "./own-tags.ts";
 import { type Forward, isPartial, type Reuse } from "./reuse.ts";
 import { mayOffer, named, type Offer, offers } from "./siblings.ts";
 import { insteadOfError } from "./stale-if-error.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredHead, StoredResponse } from "./stored-response.ts";
-import { complete, type NotStorable, type Storing, type StoringAsk, storing } from "./storing.ts";
+import { complete, storing } from "./storing.ts";
 import { conditionalFields, freshen, ownLines } from "./validation.ts";
 import { type Found, namesOf, type Trace, timed, type Visit } from "./visit.ts";
 
@@ -66,22 +67,8 @@ const AGE: ReadonlySet<string> = new Set(["age"]);
 const PASS_MS = 10_000;
 /** How new a stored response may be for a HEAD to leave it alone, ms. */
 const UPDATE_MS = 1000;
-/** Reasons that lie in the request: the next one for the key may well be storable. */
-const OF_THE_REQUEST: ReadonlySet<Refusal> = new Set<Refusal>([
-  "store-away",
-  "method",
-  "request-content",
-  "request",
-  "partial",
-  "authorization",
-]);
 /** Statuses that answer the conditions of one request. */
 const CONDITIONAL: ReadonlySet<number> = new Set([304, 412]);
-
-/** "store-away": there is no stamp to store it under. "event-stream": it does not end, and nobody is to wait for it.
- * "too-many-groups": a later invalidation of one of them might not find it (RFC 9875). */
-type Refusal = NotStorable | "store-away" | "event-stream" | "too-many-groups";
-type Judgement = Extract<Storing, { kind: "storable" }> | { readonly kind: "not-storable"; readonly reason: Refusal };
 
 /** What came, and for whom. */
 interface Arrival {
@@ -113,7 +100,8 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     let response: Response;
     try {
       const fields = fieldsFor(visit, found, options.offered);
-      response = await origin(visit.request, { fields, signal: leash?.signal, trace: visit.trace });
+      const received = await origin(visit.request, { fields, signal: leash?.signal, trace: visit.trace });
+      response = withOwnTags(received, visit.policy);
     } catch (error) {
       options.land({ kind: "failed", error: error as Error });
       const stale = insteadOfError(visit, found, { now: now() });
@@ -157,7 +145,7 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
       return asked(visit, { ...found, decision }, { ...options, offered: undefined });
     }
     const verdict = storing({ request: asGet(request), response: stored, ...times });
-    const isMarked = groupTags(request, stored.fields) !== undefined;
+    const isMarked = responseTags(request, stored) !== undefined;
     const mayStore = found.reading.fence.shared && verdict.kind === "storable" && isMarked;
     options.land(mayStore ? keep(visit, found, stored, 304) : { kind: "not-storable" });
     const status = statusOf(found, { status: 304, stored: mayStore });
@@ -211,7 +199,7 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     const { response, options, reason } = arrival;
     const isError = response.status >= 500;
     options.land(isError ? { kind: "server-error", status: response.status } : { kind: "not-storable" });
-    const isOfKey = !OF_THE_REQUEST.has(reason) && !isError && !CONDITIONAL.has(response.status);
+    const isOfKey = !isOfTheRequest(reason) && !isError && !CONDITIONAL.has(response.status);
     if (isOfKey && reasonOf(found.decision) !== "bypass") {
       void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
     }
@@ -227,7 +215,10 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     const times = { requestTime, responseTime: now(), policy: visit.policy, random };
     const heeded = heedHead({ request: visit.request, response, stored: stored.value, usable }, times);
     // Not for each of many: the whole body is written again.
-    if (heeded.kind === "update" && now() - stored.value.responseTime >= UPDATE_MS) keep(visit, found, heeded.stored);
+    if (heeded.kind === "update") {
+      const isDue = now() - stored.value.responseTime >= UPDATE_MS;
+      if (isDue && responseTags(visit.request, heeded.stored) !== undefined) keep(visit, found, heeded.stored);
+    }
     if (heeded.kind !== "stale" || !usable || stored.value.alwaysValidate) return;
     const value = { ...stored.value, alwaysValidate: true };
     void store.put(visit.key, namesOf(found.reading), { ...stored, value, freshUntil: now() });
@@ -251,26 +242,6 @@ interface Filling {
   readonly content: Response["content"];
   readonly isWanted: boolean;
   readonly options: FetchOptions;
-}
-
-/** storing.ts, and what only shows here: whether the fence was read, and how much comes. */
-function judged(
-  visit: Visit,
-  { reading, decision }: Found,
-  arrived: Pick<StoringAsk, "requestTime" | "responseTime" | "random"> & { response: Response; isFollowed: boolean },
-): Judgement {
-  const { request, policy } = visit;
-  const verdict = storing({ request, policy, ...arrived });
-  if (verdict.kind === "not-storable") return verdict;
-  const refused = (reason: Refusal): Judgement => ({ kind: "not-storable", reason });
-  if (!reading.fence.shared && !arrived.isFollowed) return refused("store-away");
-  if (arrived.response.endsAtClose) return refused("incomplete");
-  // A condition of the client's went along: what came may be true for it alone.
-  if (decision.kind === "forward" && decision.reason === "bypass") return refused("request");
-  if (field(arrived.response.fields, "content-type")?.startsWith("text/event-stream")) return refused("event-stream");
-  if (Number(field(arrived.response.fields, "content-length") ?? 0) > policy.maxBody) return refused("oversize");
-  if (groupTags(request, verdict.stored.fields) === undefined) return refused("too-many-groups");
-  return verdict;
 }
 
 /** Towards the origin a fetch that is to be stored asks for the whole, whatever conditions the client has. */

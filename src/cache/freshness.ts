@@ -14,6 +14,8 @@ export interface FreshnessAsk {
   readonly fields: Fields;
   /** Its Forebay-Cache-Control. */
   readonly targeted: string | undefined;
+  /** Tags that it named itself, where it did. */
+  readonly ownTags?: readonly string[] | undefined;
   /** Those that hold for it. */
   readonly directives: Directives;
   readonly policy: CachePolicy;

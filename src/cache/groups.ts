@@ -11,7 +11,7 @@ import { groupTag } from "./invalidation.ts";
  * The tags of the groups that a response belongs to. A field that is no list of strings counts as absent, as RFC 9651 has
  * it. undefined: they are more than are remembered, or longer, and an invalidation of one might not find the response.
  */
-export function groupTags({ authority }: Request, fields: Fields): readonly string[] | undefined {
+export function groupTags({ authority }: Pick<Request, "authority">, fields: Fields): readonly string[] | undefined {
   const groups = strings(field(fields, "cache-groups"));
   const isTooMany = groups.length > MAX_GROUPS || groups.some((group) => group.length > MAX_GROUP_LENGTH);
   return isTooMany ? undefined : groups.map((group) => groupTag(authority, group));

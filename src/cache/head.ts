@@ -18,7 +18,7 @@ export type Heeded =
 
 export interface HeadAsk {
   readonly request: Request;
-  readonly response: Pick<Response, "status" | "fields" | "targeted">;
+  readonly response: Pick<Response, "status" | "fields" | "targeted" | "ownTags">;
   readonly stored: StoredResponse;
   /** False: invalidated since it was fetched. */
   readonly usable: boolean;

@@ -93,6 +93,11 @@ export function groupTag(authority: string, group: string): string {
   return `group:${foldedHost(authority)} ${group}`;
 }
 
+/** What routes, origins and operators call a tag, by its plain name. */
+export function namedTag(name: string): string {
+  return `tag:${name}`;
+}
+
 export function routeTag(routeId: string): string {
   return `route:${routeId}`;
 }
@@ -256,7 +261,7 @@ function writtenTag(authority: string, pattern: Pattern, params: Params): string
 
 /** `product:{id}` with the raw value, its escapes in the one form of all paths. */
 function toTemplate(text: string): Template {
-  const parts = `tag:${text}`.split(/\{([^{}]+)\}/);
+  const parts = namedTag(text).split(/\{([^{}]+)\}/);
   if (parts.length === 1) return () => parts[0] as string;
   return (params) => {
     let tag = "";

@@ -1,7 +1,7 @@
 // Under which tags, names and stamp is a response stored (store/store.ts), and as which of its key's variants
 // (RFC 9111 §4.1)?
 
-import { groupTags } from "./groups.ts";
+import { responseTags } from "./own-tags.ts";
 import type { StoredHead } from "./stored-response.ts";
 import { type Found, namesOf, type Visit } from "./visit.ts";
 
@@ -11,7 +11,7 @@ const MAX_NAMES = 10;
 /** What a response with this head is stored under, and what tells whether it may answer somebody else. */
 export function marks({ key, request, ...visit }: Visit, { reading }: Found, head: StoredHead) {
   const names = namesWith(namesOf(reading), head.names);
-  const tags = [...visit.tags, ...(groupTags(request, head.fields) ?? [])];
+  const tags = [...visit.tags, ...(responseTags(request, head) ?? [])];
   return { stamp: reading.fence.clock, tags, names, variant: key.variant(names) };
 }
 

@@ -12,6 +12,8 @@ export interface CachePolicy {
   readonly jitter: number;
   /** §4.2.2: a tenth of the time since Last-Modified where nothing else is stated. */
   readonly heuristic: boolean;
+  /** How many times its own fetch's duration before its end a fresh response may be fetched anew, about; 0: never. */
+  readonly refreshAhead: number;
   /** Whether a client's Cache-Control may force the origin to be asked. */
   readonly clientDirectives: "honor" | "ignore";
   /** Whether a response that sets a cookie is not stored, is stored without it, or with it. */
@@ -27,8 +29,10 @@ export interface CachePolicy {
   };
   /** Templates: {name} stands for a path parameter of the route. */
   readonly tags: readonly string[];
+  /** Whether clients get Surrogate-Key and Cache-Tag as the origin sent them. */
+  readonly exposeTags: boolean;
   /** Bytes. */
   readonly maxBody: number;
-  /** false: every request fetches for itself. Milliseconds. */
-  readonly collapse: { readonly wait: number; readonly lease: number } | false;
+  /** false: every request fetches for itself. Milliseconds; how many may follow one fetch in this process. */
+  readonly collapse: { readonly wait: number; readonly lease: number; readonly followers: number } | false;
 }

@@ -24,6 +24,8 @@ export interface StoredResponse {
   readonly mustRevalidate: boolean;
   /** Its Forebay-Cache-Control (RFC 9213), which is for this cache alone and not among `fields`. */
   readonly targeted: string | undefined;
+  /** The tags that its origin named, each once, as text (own-tags.ts): perhaps not among `fields`. */
+  readonly ownTags: readonly string[];
   /** As sent. */
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;

@@ -4,7 +4,7 @@
 import { type CacheControl, parseCacheControl, seconds } from "../http/cache-control.ts";
 import { formatHttpDate } from "../http/date.ts";
 import { field, has, members, without } from "../http/fields.ts";
-import type { Fields, Request } from "../http/message.ts";
+import type { Fields, Request, Response } from "../http/message.ts";
 import { directivesOf, isForWhole, withheldNames } from "./directives.ts";
 import { currentAge, type Freshness, type FreshnessAsk, freshnessLifetime, initialAge } from "./freshness.ts";
 import type { CachePolicy } from "./policy.ts";
@@ -37,7 +37,7 @@ export type Storing =
 export interface StoringAsk {
   readonly request: Pick<Request, "method" | "fields" | "content">;
   /** Hop-by-hop fields removed, Age still there. After a 304: the freshened response. */
-  readonly response: { readonly status: number; readonly fields: Fields; readonly targeted?: string | undefined };
+  readonly response: Pick<Response, "status" | "fields" | "targeted" | "ownTags">;
   readonly policy: CachePolicy;
   /** Epoch ms: the request went out, the response's head came in. */
   readonly requestTime: number;
@@ -52,9 +52,9 @@ export function storing(ask: StoringAsk): Storing {
   const { cc } = directives;
   const reason = refusedByRequest(ask) ?? refusedByStatus(ask.response.status, cc) ?? refusedByResponse(ask, cc);
   if (reason !== undefined) return { kind: "not-storable", reason };
-  const { status, fields, targeted } = ask.response;
+  const { status, fields, targeted, ownTags } = ask.response;
   const { policy, requestTime, responseTime, random } = ask;
-  const freshnessAsk = { status, fields, targeted, directives, policy, requestTime, responseTime, random };
+  const freshnessAsk = { status, fields, targeted, ownTags, directives, policy, requestTime, responseTime, random };
   const freshness = freshnessLifetime(freshnessAsk);
   if (freshness === undefined) return { kind: "not-storable", reason: "no-freshness" };
   const stored = storedHead(freshnessAsk, freshness);
@@ -74,7 +74,7 @@ export function complete(head: StoredHead, body: Uint8Array): StoredResponse {
 
 /** What is kept of a response that has `freshness`. */
 export function storedHead(ask: FreshnessAsk, freshness: Freshness): StoredHead {
-  const { status, targeted, directives, policy, requestTime, responseTime } = ask;
+  const { status, targeted, ownTags = NONE, directives, policy, requestTime, responseTime } = ask;
   const names = varyNames(ask.fields);
   const fields = keptFields(ask);
   return {
@@ -86,12 +86,14 @@ export function storedHead(ask: FreshnessAsk, freshness: Freshness): StoredHead 
     lifetime: freshness.lifetime,
     ...staleUses(directives.cc, policy, freshness),
     targeted,
+    ownTags,
     etag: field(fields, "etag"),
     lastModified: field(fields, "last-modified"),
     names: names === "*" ? [] : names,
   };
 }
 
+const NONE: readonly string[] = Object.freeze([]);
 /** More would make each request's variant key long and its variants many. */
 const MAX_VARY_NAMES = 10;
 /** Set by http/forwarding.ts for each client; scheme and authority are in the key. */

@@ -3,7 +3,7 @@
 
 import { formatHttpDate, parseHttpDate } from "../http/date.ts";
 import { field, has, only, without } from "../http/fields.ts";
-import type { Fields, Request } from "../http/message.ts";
+import type { Fields, Request, Response } from "../http/message.ts";
 import { directivesOf } from "./directives.ts";
 import { freshnessLifetime } from "./freshness.ts";
 import type { CachePolicy } from "./policy.ts";
@@ -50,7 +50,7 @@ export interface FreshenTimes {
  */
 export function freshen(
   stored: StoredResponse,
-  notModified: { readonly status: number; readonly fields: Fields; readonly targeted?: string | undefined },
+  notModified: Pick<Response, "status" | "fields" | "targeted" | "ownTags">,
   times: FreshenTimes,
 ): StoredResponse | undefined {
   return notModified.status === 304 && selects(notModified.fields, stored)
@@ -61,13 +61,14 @@ export function freshen(
 /** The stored response with the fields of a later one without content that speaks of it (§3.2), as old and as fresh as that. */
 export function updated(
   stored: StoredResponse,
-  update: { readonly fields: Fields; readonly targeted?: string | undefined },
+  update: Pick<Response, "fields" | "targeted" | "ownTags">,
   times: FreshenTimes,
 ): StoredResponse {
   const fields = merged(stored, update.fields, times.responseTime);
   const targeted = update.targeted ?? stored.targeted;
+  const ownTags = update.ownTags ?? stored.ownTags;
   const directives = directivesOf({ fields, targeted });
-  const ask = { status: stored.status, fields, targeted, directives, ...times };
+  const ask = { status: stored.status, fields, targeted, ownTags, directives, ...times };
   const freshness = freshnessLifetime(ask) ?? { lifetime: 0, statedBy: "origin" };
   return { ...storedHead(ask, freshness), body: stored.body };
 }

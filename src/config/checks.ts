@@ -9,7 +9,12 @@ import { DEFAULT_ADMIN, DEFAULT_LISTEN } from "./schema.ts";
 
 export function checkTogether(file: Mapping): Mistake[] {
   const routes = Array.isArray(file.routes) ? file.routes.map(mappingOf) : [];
-  return [...checkListeners(file), ...checkDuplicates(routes), ...routes.flatMap(checkTags)];
+  return [
+    ...checkListeners(file),
+    ...checkRedis(mappingOf(mappingOf(file.store).redis), isMapping(mappingOf(file.store).redis)),
+    ...checkDuplicates(routes),
+    ...routes.flatMap(checkTags),
+  ];
 }
 
 function checkListeners({ listen = DEFAULT_LISTEN, admin = DEFAULT_ADMIN }: Mapping): Mistake[] {
@@ -23,6 +28,29 @@ function overlap(one: Address, other: Address): boolean {
   const hosts = [one, other].map(({ host }) => (host === "localhost" ? "127.0.0.1" : host));
   const isAnywhere = hosts.some((host) => host === "0.0.0.0" || host === "::");
   return one.port === other.port && one.port !== 0 && (isAnywhere || hosts[0] === hosts[1]);
+}
+
+/** One way to Redis, and what goes with it. */
+function checkRedis({ url, sentinel, username, password, database, tls }: Mapping, isThere: boolean): Mistake[] {
+  const at = (key: string, text: string): Mistake => ({ path: ["store", "redis", key], text });
+  if (!isThere) return [];
+  if (url === undefined && sentinel === undefined) {
+    return [at("url", "is missing; write it as redis://127.0.0.1:6379/0, or give sentinel")];
+  }
+  if (url !== undefined && sentinel !== undefined) return [at("sentinel", "stands beside url; keep one of them")];
+  const { cert, key } = mappingOf(tls);
+  const halves =
+    (cert === undefined) === (key === undefined) ? [] : [at("tls", "names one of cert and key; give both")];
+  if (url === undefined) return halves;
+  const own = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
+  const isPlain = own?.protocol === "redis:" && tls !== undefined;
+  const isNamedTwice = own && own.username + own.password !== "" && (username ?? password) !== undefined;
+  return [
+    ...halves,
+    ...(database === undefined ? [] : [at("database", "goes with sentinel; write the number as path of url")]),
+    ...(isPlain ? [at("tls", "is for rediss://; write url with that, or leave tls out")] : []),
+    ...(isNamedTwice ? [at("password", "stands in url as well; keep one of them")] : []),
+  ];
 }
 
 function checkDuplicates(routes: readonly Mapping[]): Mistake[] {

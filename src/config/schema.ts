@@ -4,15 +4,18 @@
 
 import * as z from "zod";
 import type { CachePolicy } from "../cache/policy.ts";
-import { type Address, address, host, network, originUrl, redisUrl } from "./addresses.ts";
-import { unknownKeys } from "./mistakes.ts";
+import { type Address, address, host, network, originUrl } from "./addresses.ts";
+import { defaultRateLimits, rateLimits } from "./rate-limit-schema.ts";
+import { store } from "./store-schema.ts";
 import {
   complaint,
   count,
+  either,
   fieldName,
   flag,
   formed,
   list,
+  mapping,
   milliseconds,
   oneOf,
   pattern,
@@ -44,6 +47,16 @@ const storableStatus = () =>
 
 const off = z.literal(false);
 
+/** What was found instead is not said: it may be the token. */
+const adminToken = () => {
+  const error =
+    "expected a token of 16 to 256 letters, digits and - . _ ~ + / =; write it in quotes, or as an environment variable";
+  return z
+    .string({ error })
+    .regex(/^(?:[\w.~+/=-]{16,256})?$/, { error })
+    .meta({ title: "token" });
+};
+
 const tag = () =>
   formed(/^(?:[^{}\s,]|\{[A-Za-z][A-Za-z0-9_]*\}){1,256}$/, "a tag without spaces and commas", "product:{id}");
 
@@ -65,50 +78,6 @@ const origin = mapping({
     .describe("How long the origin may take."),
 });
 
-const redis = mapping({
-  url: redisUrl().describe("redis:// or rediss://, with the number of the database as path."),
-  connections: count(1, 256).prefault(4).describe("Pooled connections, each pipelined."),
-  deadline: milliseconds({ from: "1ms" }).prefault("50ms").describe("A cache read slower than this counts as a miss."),
-  writeDeadline: milliseconds({ from: "1ms" }).prefault("1s").describe("How long a write waits for its invalidation."),
-  settle: milliseconds()
-    .prefault("1s")
-    .describe("How long nothing is read from Redis after it was away, so that every sidecar has caught up."),
-});
-
-const store = mapping({
-  prefix: formed(/^[\w.:-]{1,64}$/, "a prefix of letters, digits and . : _ -", "forebay")
-    .prefault("forebay")
-    .describe("What the Redis keys begin with; sidecars with the same prefix act as one."),
-  redis: redis.optional().describe("The shared store. Left out: memory alone, which suits one sidecar."),
-  fence: mapping({
-    slots: count(1024, 16_777_216)
-      .prefault(1_048_576)
-      .describe("Slots of the fence, 8 bytes each. The same in every sidecar."),
-  })
-    .prefault({})
-    .describe("How finely invalidations are told apart."),
-  memory: mapping({
-    max: size("64gb", "64mb").prefault("64mb").describe("Memory for stored responses."),
-    trust: milliseconds({ to: "1h", example: "1s" })
-      .prefault("0s")
-      .describe("How long memory may answer without asking Redis whether the response was invalidated."),
-  })
-    .prefault({})
-    .describe("Stored responses in this process, above Redis."),
-});
-
-const rateLimit = mapping({
-  limit: count(1, 1_000_000_000).describe("Requests allowed to each client per window."),
-  window: milliseconds({ from: "1ms", example: "1m" }).describe("How long a window is."),
-  algorithm: oneOf(["sliding-window", "fixed-window"])
-    .prefault("sliding-window")
-    .describe("Whether the window moves with time or begins anew each time it ends."),
-  by: oneOf(["ip"]).prefault("ip").describe("Who is counted: the address of the client."),
-  onStoreFailure: oneOf(["local", "allow", "deny"])
-    .prefault("local")
-    .describe("While Redis does not answer: count in this sidecar, allow everything, or refuse with 503."),
-});
-
 const cache = mapping({
   ttl: seconds().optional().describe("Freshness lifetime where the origin states none."),
   override: flag().prefault(false).describe("`ttl` wins over the origin's freshness, never over no-store and private."),
@@ -124,6 +93,11 @@ const cache = mapping({
   heuristic: flag()
     .prefault(false)
     .describe("RFC 9111 §4.2.2: a tenth of the time since Last-Modified, where nothing else is stated."),
+  refreshAhead: count(0, 1000)
+    .prefault(0)
+    .describe(
+      "How many times its own fetch's duration before it becomes stale a response in demand is fetched anew behind a hit, about; 0: never.",
+    ),
   clientDirectives: oneOf(["honor", "ignore"])
     .prefault("honor")
     .describe("Whether a client's Cache-Control may force the origin to be asked."),
@@ -156,6 +130,7 @@ const cache = mapping({
   tags: list(tag(), 64, '["product:{id}"]')
     .prefault([])
     .describe("Names to invalidate by. `{id}` is the parameter `:id` of the path."),
+  exposeTags: flag().prefault(false).describe("Pass Surrogate-Key and Cache-Tag of the origin on to clients."),
   maxBody: size("512mb", "1mb").prefault("1mb").describe("Longer content is passed on, not stored."),
   collapse: either(
     [
@@ -165,10 +140,13 @@ const cache = mapping({
         lease: milliseconds({ from: "1ms", example: "3s" })
           .prefault("3s")
           .describe("How long a sidecar that died in its fetch delays the others, at most."),
+        followers: count(1, 1_000_000)
+          .prefault(10_000)
+          .describe("How many requests may wait for one fetch, in each sidecar; what is beyond gets a 503."),
       }),
     ],
     "a mapping or false",
-    "{ wait: 5s, lease: 3s }",
+    "{ wait: 5s, lease: 3s, followers: 10000 }",
   )
     .prefault({})
     .describe("Many requests for one response, one fetch; `false`: each for itself."),
@@ -185,7 +163,11 @@ const routeKeys = {
   cache: either([off, cache], "a mapping or false", "{ ttl: 5m }")
     .optional()
     .describe("What is stored. `{}`: what the origin itself makes fresh; `false` or left out: nothing."),
-  rateLimit: rateLimit.optional().describe("How often one client may ask on this route."),
+  rateLimit: rateLimits()
+    .optional()
+    .describe(
+      "How often one client may ask on this route: a limit, or a list of them. Who is refused by one takes nothing of the others.",
+    ),
   invalidate: invalidate.optional().describe("What an unsafe request invalidates, besides its own path."),
   onStoreFailure: oneOf(["proceed", "refuse"])
     .prefault("proceed")
@@ -205,7 +187,7 @@ export const fileSchema = mapping({
     .describe("Where clients connect: `host:port`, `:port` or `unix:/path`."),
   admin: either([off, address(DEFAULT_ADMIN)], "host:port or false", DEFAULT_ADMIN)
     .prefault(DEFAULT_ADMIN)
-    .describe("Where health is told; `false` turns it off."),
+    .describe("Where health is told, and purges and events are asked for; `false` turns it off."),
   origin: either(
     [originUrl().transform((url) => origin.parse({ url })), origin],
     "a URL or a mapping",
@@ -214,9 +196,19 @@ export const fileSchema = mapping({
   trustedProxies: list(network(), MANY, "[loopback]")
     .prefault([])
     .describe("Whose X-Forwarded-For and Forwarded are believed: CIDRs, `loopback`, `private`."),
+  purge: mapping({
+    allow: list(network(), MANY, "[loopback]")
+      .prefault(["loopback"])
+      .describe("From where; no request that was forwarded for somebody counts."),
+  })
+    .optional()
+    .describe("Whether PURGE on `listen` purges what is stored for its path. Left out: it is a method like any other."),
+  adminToken: adminToken()
+    .optional()
+    .describe("What to send as `Authorization: Bearer …` to purge on `admin`. Needed where that is not on loopback."),
   store: store.prefault({}).describe("Where responses, limits and invalidations are kept."),
-  rateLimit: rateLimit.optional().describe("A limit for all routes together."),
-  defaults: mapping({ ...routeKeys, rateLimit: rateLimit.partial().optional() })
+  rateLimit: rateLimits().optional().describe("Limits for all routes together, beside those of a route."),
+  defaults: mapping({ ...routeKeys, rateLimit: defaultRateLimits().optional() })
     .optional()
     .describe("Keys of a route, for those that do not set them themselves."),
   routes: list(route, 10_000, "[{ path: /products }]")
@@ -243,7 +235,7 @@ export type Config = Readonly<Omit<File, "defaults" | "routes">> & {
 };
 
 export type OriginConfig = Config["origin"];
-export type RateLimitConfig = z.output<typeof rateLimit>;
+export type RateLimitConfig = NonNullable<Config["rateLimit"]>;
 
 export interface RouteConfig {
   /** Host and path as one text, unique: "/products/:id". */
@@ -275,21 +267,4 @@ function routeFrom({ path, host, cache, rateLimit, invalidate, onStoreFailure }:
     invalidate,
     onStoreFailure,
   };
-}
-
-/** A mapping with these keys and no others. */
-function mapping<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  const known = Object.keys(shape);
-  const example = `{ ${known[0]}: … }; its keys are ${known.join(", ")}`;
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? unknownKeys(issue.keys as readonly string[], known)
-        : complaint(issue.input, "a mapping", example),
-  });
-}
-
-/** One of several forms; `wanted` and `write` are said where the value is of none. */
-function either<const Forms extends readonly z.core.SomeType[]>(forms: Forms, wanted: string, write: string) {
-  return z.union(forms, { error: ({ input }) => complaint(input, wanted, write) });
 }

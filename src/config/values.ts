@@ -5,7 +5,7 @@
 import bytes from "bytes";
 import ms from "ms";
 import * as z from "zod";
-import { shown } from "./mistakes.ts";
+import { shown, unknownKeys } from "./mistakes.ts";
 import { parsePattern, patternText } from "./pattern.ts";
 
 interface Kind<T> {
@@ -224,4 +224,21 @@ export function fieldName() {
 /** Text that becomes itself where `form` matches. */
 export function formed(form: RegExp, name: string, example: string) {
   return text({ name, example, read: (input) => (form.test(input) ? input : undefined) });
+}
+
+/** A mapping with these keys and no others. */
+export function mapping<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  const example = `{ ${known[0]}: … }; its keys are ${known.join(", ")}`;
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? unknownKeys(issue.keys as readonly string[], known)
+        : complaint(issue.input, "a mapping", example),
+  });
+}
+
+/** One of several forms; `wanted` and `write` are said where the value is of none. */
+export function either<const Forms extends readonly z.core.SomeType[]>(forms: Forms, wanted: string, write: string) {
+  return z.union(forms, { error: ({ input }) => complaint(input, wanted, write) });
 }

@@ -35,6 +35,8 @@ export interface Response {
   readonly content: Uint8Array | Source | undefined;
   /** From the origin alone: its Forebay-Cache-Control (RFC 9213), which is for this proxy and not among `fields`. */
   readonly targeted?: string | undefined;
+  /** From the origin alone: the tags that it named for the caches in front of it (cache/own-tags.ts). */
+  readonly ownTags?: readonly string[] | undefined;
   /** True: its content ends where the connection does (RFC 9112 §6.3), so that its end cannot be told from a break. */
   readonly endsAtClose?: boolean;
   /** Only with status 101: the connection to the origin, to be joined with the client's. */

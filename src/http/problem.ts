@@ -14,6 +14,7 @@ const TITLES: Readonly<Record<number, string>> = {
   408: "Request Timeout",
   413: "Content Too Large",
   414: "URI Too Long",
+  415: "Unsupported Media Type",
   416: "Range Not Satisfiable",
   417: "Expectation Failed",
   429: "Too Many Requests",

@@ -12,6 +12,8 @@ type StoreLog = Pick<Log, "debug" | "info" | "warn">;
 export interface FailOpenOptions {
   readonly breaker: { readonly failures: number; readonly openMs: number };
   readonly log: StoreLog;
+  /** Told when the store is left alone for a while, and why, and when it is in use again. */
+  readonly changed?: (isOpen: boolean, failure: string) => void;
   /** Ms, of a clock that does not step back. */
   readonly now?: () => number;
 }
@@ -43,6 +45,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
   function logChange(open: boolean): void {
     if (open) log.warn("store left alone: too many failures in a row", { failure: lastFailure });
     else log.info("store in use again");
+    options.changed?.(open, open ? lastFailure : "");
   }
 
   function note(error: unknown, what: string): void {
@@ -125,6 +128,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
       ),
     pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
     begin,
+    purge: (tags) => inner.purge(tags),
     onInvalidated: (listener) => inner.onInvalidated(listener),
     health,
     close: () => inner.close().catch((error) => note(error, "close")),

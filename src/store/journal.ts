@@ -13,6 +13,8 @@ import type { Notice, Write, WriteEnd } from "./store.ts";
 
 export interface Journal {
   begin(tags: readonly string[]): Write | Promise<Write>;
+  /** Invalidates `tags` (undefined: everything). The time of it; undefined where Redis did not take it in time: it is kept. */
+  purge(tags: readonly string[] | undefined): Promise<number | undefined>;
   /** Sends what is owed; rejects where Redis does not take it. */
   replay(): Promise<void>;
   /** To be called often: renews the lines of this process, and once a second looks for those of dead ones. */
@@ -45,8 +47,8 @@ interface Invalidation {
   readonly tags: readonly string[] | undefined;
   /** Of the journal. */
   readonly line: string;
-  /** Called when Redis has taken it, by whoever waits for that. */
-  readonly wakes: Set<() => void>;
+  /** Called with its time when Redis has taken it, for whoever waits for that. */
+  readonly wakes: Set<(clock: number) => void>;
 }
 
 const SWEEP_MS = 1000;
@@ -103,6 +105,10 @@ class Writing implements Journal {
     });
   }
 
+  purge(tags: readonly string[] | undefined): Promise<number | undefined> {
+    return this.#invalidate(tags && bounded(tags), NO_LINE);
+  }
+
   async replay(): Promise<void> {
     let sent: Invalidation[] = [];
     for (const invalidation of [...this.#owed]) {
@@ -138,13 +144,19 @@ class Writing implements Journal {
   ): Promise<void> {
     const tags = noted && bounded([...noted, ...also]);
     this.#underWay.delete(line);
-    const { reach, tell, clock } = this.#options;
     // The line of a write that may go on is left to be swept, as if its process had died.
     if (mayGoOn) this.#note([line]);
-    const invalidation = this.#owe(tags, mayGoOn ? NO_LINE : line);
+    await this.#invalidate(tags, mayGoOn ? NO_LINE : line);
+  }
+
+  async #invalidate(tags: readonly string[] | undefined, line: string): Promise<number | undefined> {
+    const { reach, tell, clock } = this.#options;
+    const invalidation = this.#owe(tags, line);
     if (reach.mayWrite()) this.#send(invalidation).catch((error) => reach.distrust(error));
+    const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
-    if (!(await this.#waitFor(invalidation))) tell({ clock: clock.value() + 1, tags });
+    if (time === undefined) tell({ clock: clock.value() + 1, tags });
+    return time;
   }
 
   #discard(line: string): void {
@@ -162,16 +174,16 @@ class Writing implements Journal {
     return invalidation;
   }
 
-  /** Whether Redis took it in time. */
-  #waitFor({ wakes }: Invalidation): Promise<boolean> {
+  /** Its time; undefined: Redis did not take it in time. */
+  #waitFor({ wakes }: Invalidation): Promise<number | undefined> {
     return new Promise((resolve) => {
-      const wake = () => {
+      const wake = (time: number) => {
         clearTimeout(timer);
-        resolve(true);
+        resolve(time);
       };
       const timer = setTimeout(() => {
         wakes.delete(wake);
-        resolve(false);
+        resolve(undefined);
       }, this.#options.reach.patience());
       wakes.add(wake);
     });
@@ -182,11 +194,12 @@ class Writing implements Journal {
     const { tags, line } = invalidation;
     const slots = this.#slotsOf(tags).map(String);
     const args = [String(clock.value()), keys.invalidated, line, JSON.stringify(tags ?? null), ...slots];
-    const time = Number(await this.#run(INVALIDATE, [keys.fence, keys.journal], args));
-    clock.see(time);
+    const given = Number(await this.#run(INVALIDATE, [keys.fence, keys.journal], args));
+    clock.see(given);
     this.#owed.delete(invalidation);
-    tell({ clock: time || clock.value() + 1, tags });
-    for (const wake of invalidation.wakes) wake();
+    const time = given || clock.value() + 1;
+    tell({ clock: time, tags });
+    for (const wake of invalidation.wakes) wake(time);
   }
 
   #renew(): void {

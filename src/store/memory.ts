@@ -57,7 +57,7 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       record,
       stored: held?.stored,
       usable: held !== undefined && isUsable(held),
-      verdicts: questions.length === 0 ? NO_VERDICTS : questions.map((question) => limits.charge(question)),
+      verdicts: questions.length === 0 ? NO_VERDICTS : limits.charge(questions),
     };
   }
 
@@ -66,10 +66,11 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
     return stored.stamp <= fence.clock() && fence.latest(slots) <= stored.stamp;
   }
 
-  function invalidate(tags: readonly string[]): void {
+  function invalidate(tags: readonly string[] | undefined): number {
     const clock = Math.max(fence.clock() + 1, Math.floor(now() * 1000));
     fence.raise(tags, clock);
     for (const listener of listeners) listener({ clock, tags });
+    return clock;
   }
 
   return {
@@ -94,6 +95,7 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       },
       discard() {},
     }),
+    purge: async (tags) => ({ clock: invalidate(tags) }),
     onInvalidated: (listener) => void listeners.push(listener),
     health: () => ({ state: "ok", detail: "in memory, this process alone" }),
     close: async () => shelf.clear(),

@@ -5,18 +5,24 @@
 //   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
 //   journal.ts      invalidations                      leases.ts   who fetches
 //   landings.ts     who waits for whom                 variants.ts what is stored, which variants a key has
+//   bus.ts          what sidecars tell one another beside that
 
 import { type Ask, createAsking } from "./batch.ts";
+import { type Bus, createBus } from "./bus.ts";
 import { type Connections, type Line, openConnections } from "./connections.ts";
-import { CLOCK_SLOT } from "./fence.ts";
-import { createHighestClock, type HighestClock, isLost } from "./highest-clock.ts";
+import { CLOCK_SLOT, FLOOR_SLOT, SIZE_SLOT } from "./fence.ts";
+import { createHighestClock, type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { createJournal } from "./journal.ts";
 import { createLandings } from "./landings.ts";
 import { createLeases } from "./leases.ts";
+import { createPresence } from "./presence.ts";
 import { createReach, type Reach } from "./reach.ts";
+import type { ServerOptions } from "./redis-client.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
+import { RIGHTS, run } from "./scripts.ts";
 import {
   type Codec,
+  type Crowd,
   JOURNAL_LEASE_MS,
   type Key,
   type Lead,
@@ -30,9 +36,7 @@ import { createTrips } from "./trips.ts";
 import { StoreUnavailable, within } from "./unavailable.ts";
 import { type At, createVariants } from "./variants.ts";
 
-export interface RedisOptions<V> {
-  /** redis://, rediss:// or unix:// */
-  readonly url: string;
+export interface RedisOptions<V> extends ServerOptions {
   /** What all keys begin with. */
   readonly prefix: string;
   /** For commands; one more is for subscriptions. */
@@ -50,8 +54,10 @@ export interface RedisOptions<V> {
   readonly journalLease?: number;
   /** Invalidations kept while Redis is away; past it, everything is invalidated. */
   readonly maxOwed?: number;
-  /** Told when the state of health changes. */
+  /** Told when the state of health, or what there is to say about it, changes. */
   log?(state: "ok" | "degraded", detail: string): void;
+  /** Told once what of the settings of Redis hurts. */
+  warn?(risk: string): void;
   /** Epoch ms. */
   now?(): number;
 }
@@ -59,6 +65,10 @@ export interface RedisOptions<V> {
 export interface RedisStore<V> extends Store<V> {
   /** Resolves when the store may be read for the first time, or was closed. */
   connected(): Promise<void>;
+  /** Who shares it, as last heard. */
+  crowd(): Crowd;
+  /** What they tell one another. */
+  readonly bus: Bus;
 }
 
 // Values on their way to Redis, bytes: past it they are not stored.
@@ -72,7 +82,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   const parts = assemble(options, keys, (notice) => {
     for (const listener of listeners) listener(notice);
   });
-  const { connections, reach, journal, landings, leases, trips, first, askFirst } = parts;
+  const { connections, reach, journal, landings, leases, trips, presence, bus, first, askFirst } = parts;
   const variants = createVariants({ keys, codec });
   let onTheWay = 0;
 
@@ -139,7 +149,8 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   }
 
   async function close(): Promise<void> {
-    await Promise.all([within(leases.releaseAll(), deadline).catch(() => {}), journal.close()]);
+    const farewells = [leases.releaseAll(), presence.close()].map((said) => within(said, deadline).catch(() => {}));
+    await Promise.all([...farewells, journal.close()]);
     reach.close();
     landings.close();
     connections.close();
@@ -154,52 +165,66 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     recall: async (key, id) => within(variants.recall(reached(key), id), deadline),
     pass,
     begin: (tags) => journal.begin(tags),
+    purge: async (tags) => ({ clock: await journal.purge(tags) }),
     onInvalidated: (listener) => void listeners.push(listener),
     health() {
       const owed = journal.owed();
-      return {
-        state: reach.isOk() ? "ok" : "degraded",
-        detail: owed ? `${reach.detail}; ${owed} invalidations kept` : reach.detail,
-      };
+      const detail = owed ? `${reach.detail}; ${owed} invalidations kept` : reach.detail;
+      const risk = connections.risk();
+      return { state: reach.isOk() ? "ok" : "degraded", detail: risk ? `${detail}; ${risk}` : detail };
     },
     close,
     connected: () => reach.ready,
+    crowd: presence.crowd,
+    bus,
   };
 }
 
 /** The parts, each told what it needs of the others. `tell` hears of every invalidation. */
 function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: Notice) => void) {
-  const { url, deadline, slots, codec } = options;
+  const { deadline, slots, codec } = options;
   const clock = createHighestClock();
   const hear = (message: string) => tell(noticeOf(message) ?? { clock: clock.value() + 1, tags: undefined });
+  let told = "";
+  let warned: string | undefined;
   const reach = createReach({
     ...options,
     connections: () => connections,
     fence: keys.fence,
     clock,
+    check: (line) => checkRights(line, keys),
     replay: async () => {
       await Promise.all([connections.subscriber.subscribe(keys.invalidated, hear), landings.resubscribe()]);
+      bus.resubscribe();
       await journal.replay();
     },
     changed(state, detail) {
       if (state === "degraded") landings.wakeAll();
-      options.log?.(state, detail);
+      // What goes wrong again and again in the same way is said once.
+      if (told !== state + detail) options.log?.(state, detail);
+      told = state + detail;
+      const risk = connections.risk();
+      if (risk !== undefined && risk !== warned) options.warn?.(risk);
+      warned = risk ?? warned;
     },
   });
   const connections: Connections = openConnections({
-    url,
+    ...options,
     count: options.connections,
-    beat: (line) => readClock(line, keys.fence, { clock, reach }),
+    beat: (line) => readFence(line, keys, { clock, reach, slots }),
     changed() {
       reach.update();
       journal.tick();
+      presence.tick();
     },
     lost: (reason) => reach.explain(reason.message),
   });
   const asking = connections.lines.map((line) => createAsking(line, { keys, deadline, clock }));
   const [first, askFirst] = [connections.lines[0], asking[0]];
   if (first === undefined || askFirst === undefined) throw new RangeError("connect to Redis: at least one connection");
+  const presence = createPresence({ line: first, key: keys.live });
   const landings = createLandings(connections.subscriber, deadline);
+  const bus = createBus({ subscriber: connections.subscriber, line: first, channel: keys.bus });
   const journal = createJournal({
     ...options,
     line: first,
@@ -210,17 +235,35 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
     clock,
     tell,
   });
-  const trips = createTrips({ keys, slots, codec, asking, clock, lost: () => reach.lost() });
-  return { connections, first, askFirst, reach, journal, landings, leases: createLeases(), trips };
+  const trips = createTrips({ keys, slots, codec, asking, deadline, clock, lost: () => reach.lost() });
+  return { connections, first, askFirst, reach, journal, landings, leases: createLeases(), trips, presence, bus };
 }
 
-// The heartbeat: it reads the clock, so that a loss is found even where nobody asks.
-async function readClock(line: Line, fence: string, { clock, reach }: { clock: HighestClock; reach: Reach }) {
+// Else what is refused would look like a cache that never hits.
+async function checkRights(line: Line, { probe }: RedisKeys): Promise<void> {
+  const refused = await run(line, RIGHTS, { keys: [probe.key], args: [probe.channel] });
+  if (!Array.isArray(refused) || refused.length === 0) return;
+  throw new StoreUnavailable(`Redis does not let this user run ${refused.map(String).join(", ").toLowerCase()}`);
+}
+
+interface Watched {
+  readonly clock: HighestClock;
+  readonly reach: Reach;
+  readonly slots: number;
+}
+
+// The heartbeat: it reads the fence's own numbers, so that a loss is found even where nobody asks, and a fence that
+// others count in otherwise is not read any more. The removal of nothing is a write like any other, but for being taken by
+// a full Redis.
+async function readFence(line: Line, { fence, probe }: RedisKeys, { clock, reach, slots }: Watched): Promise<void> {
   const before = clock.value();
-  const reply = await line.send(["BITFIELD_RO", fence, "GET", "u63", `#${CLOCK_SLOT}`]).catch(wrongType);
-  const read = Array.isArray(reply) ? Number(reply[0]) : 0;
-  if (isLost(read, before)) reach.lost();
+  const written = line.send(["DEL", probe.key]);
+  const gets = [CLOCK_SLOT, FLOOR_SLOT, SIZE_SLOT].flatMap((slot) => ["GET", "u63", `#${slot}`]);
+  const [reply] = await Promise.all([line.send(["BITFIELD_RO", fence, ...gets]).catch(wrongType), written]);
+  const [read = 0, floor = 0, size = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+  if (isLost(read, before) || isDamaged(read, floor)) reach.lost();
   else clock.see(read);
+  if (size !== 0 && size !== slots && reach.mayWrite()) reach.distrust("the fence in Redis has changed its size");
 }
 
 function wrongType(error: unknown): undefined {

@@ -18,15 +18,17 @@ export interface Script {
 export const INVALIDATE = read("fence", "invalidate");
 export const VOUCH = read("fence", "vouch");
 export const SWEEP = read("fence", "sweep");
+export const RIGHTS = read("rights");
 export const NOTE = read("note");
 export const LEASE = read("lease");
 export const RENEW = read("renew");
 export const RELEASE = read("release");
 export const KEEP = read("keep");
 export const REMEMBER = read("remember");
-export const LIMITS = { "fixed-window": read("fixed-window"), "sliding-window": read("sliding-window") } as const;
+export const CHARGE = read("limits", "fixed-window", "sliding-window", "sliding-log", "token-bucket", "charge");
+export const PRESENCE = read("presence");
 
-const ALL = [INVALIDATE, VOUCH, SWEEP, NOTE, LEASE, RENEW, RELEASE, KEEP, REMEMBER, ...Object.values(LIMITS)];
+const ALL = [INVALIDATE, VOUCH, SWEEP, RIGHTS, NOTE, LEASE, RENEW, RELEASE, KEEP, REMEMBER, CHARGE, PRESENCE];
 
 function read(...names: string[]): Script {
   const text = names.map((name) => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8")).join("\n");
@@ -44,17 +46,18 @@ export async function run(
     return await to.send(call);
   } catch (error) {
     if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-    tell(to, script);
-    return to.send(call);
+    // Both in one write. Where the telling was refused (an ACL), that is what is wrong.
+    const [told, reply] = await Promise.allSettled([tell(to, script), to.send(call)]);
+    if (reply.status === "fulfilled") return reply.value;
+    throw told.status === "rejected" ? told.reason : reply.reason;
   }
 }
 
 /** Tells Redis all scripts, so that the first requests do not meet a forgotten one. */
 export function tellAll(to: Sender): void {
-  for (const script of ALL) tell(to, script);
+  for (const script of ALL) tell(to, script).catch(() => {}); // the call that follows says so
 }
 
-// Where this is refused (an ACL), the call that follows says so.
-function tell(to: Sender, script: Script): void {
-  to.send(["SCRIPT", "LOAD", script.text]).catch(() => {});
+function tell(to: Sender, script: Script): Promise<unknown> {
+  return to.send(["SCRIPT", "LOAD", script.text]);
 }

@@ -38,7 +38,8 @@ export interface Shelf<V, H extends Held<V>> {
 }
 
 export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H> {
-  const rows = new LRUCache<string, Row<H>>({ maxSize: maxBytes });
+  // A memory of nothing holds nothing; the LRU would take 0 for a mistake.
+  const rows = new LRUCache<string, Row<H>>({ maxSize: Math.max(1, maxBytes) });
 
   // A row is replaced, never changed: the LRU takes note of sizes only when it is given something new.
   function replace(primary: string, record: KeyRecord, variants: Map<string, H>): void {

@@ -66,28 +66,51 @@ export interface Sibling {
 export const MAX_VARIANTS = 64;
 
 export interface LimitQuestion {
-  /** Whose quota of which limit: injective text. */
+  /** Whose quota of which limit: injective text. No two questions of one look have the same. */
   readonly key: string;
-  readonly algorithm: "fixed-window" | "sliding-window";
-  /** How many are admitted in a window. */
+  /** The end of `key` that says whose quota it is: the quotas of one client lie together. undefined: all of it does. */
+  readonly client?: string;
+  readonly algorithm: "fixed-window" | "sliding-window" | "sliding-log" | "token-bucket";
+  /** How many are admitted in a window; token-bucket: how many tokens come in one. */
   readonly limit: number;
   readonly windowMs: number;
+  /** Token-bucket: how many it holds. The limit where left out. */
+  readonly burst?: number;
+  /** False: counted, and refuses nothing. */
+  readonly enforced?: boolean;
+  /** With one that is admitted so many more are taken, as far as there are any, to be spent without asking; memory.ts takes none. */
+  readonly extra?: number;
+  /** Told the verdict that came after the look had been given up: it was charged all the same. */
+  readonly late?: (question: LimitQuestion, verdict: Verdict) => void;
 }
 
 export interface Verdict {
+  /** Whether this limit has room. What any limit of the look refuses is charged to none of them, as far as they lie together. */
   readonly allowed: boolean;
-  /** How many more would be admitted now. */
+  /** How many more would be admitted now, `taken` included. */
   readonly remaining: number;
   /** Ms until quota is available again (refused), or until the window has passed (allowed). */
   readonly resetMs: number;
+  /** How many of `extra` were taken; they end with the window. */
+  readonly taken?: number;
 }
+
+/** The processes that share a store. */
+export interface Crowd {
+  /** How many they are. */
+  readonly size: number;
+  /** Which of them this one is, from 0; another number in each. */
+  readonly place: number;
+}
+
+export const ALONE: Crowd = Object.freeze({ size: 1, place: 0 });
 
 export interface Question {
   /** undefined: only the fence and the limits are asked for. */
   readonly key: Key | undefined;
   /** Tags that a value of this key is known to carry; their slots are read. */
   readonly tags: readonly string[];
-  /** Each is charged one. */
+  /** Each is charged one, or none of them is. */
   readonly limits: readonly LimitQuestion[];
   /** True: a memory above the store must not answer on trust. */
   readonly certain?: boolean;
@@ -159,6 +182,12 @@ export interface Write {
   discard(): void;
 }
 
+/** What became of a purge. */
+export interface Purged {
+  /** Its time; undefined: the store did not take it by `writeDeadline`, and it is kept for replay. */
+  readonly clock: number | undefined;
+}
+
 /** Tells that `tags` were invalidated at `clock`; tags undefined: everything was. */
 export interface Notice {
   readonly clock: number;
@@ -183,6 +212,8 @@ export interface Store<V> {
   pass(key: Key, names: readonly string[], untilMs: number): Soon<void>;
   /** Notes a write that will invalidate `tags`, before it is forwarded. */
   begin(tags: readonly string[]): Soon<Write>;
+  /** Invalidates `tags` (undefined: everything) because an operator says so; resolves as a write's commit does. Never rejects. */
+  purge(tags: readonly string[] | undefined): Promise<Purged>;
   /** Hears of every invalidation, this process's own ones before their commit resolves, the others' as they are told. */
   onInvalidated(listener: (notice: Notice) => void): void;
   /** For /readyz and the log. */

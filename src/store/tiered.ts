@@ -161,6 +161,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     recall: (key, id) => below.recall(key, id),
     pass: (key, names, untilMs) => below.pass(key, names, untilMs),
     begin: (tags) => below.begin(tags),
+    purge: (tags) => below.purge(tags),
     onInvalidated: (listener) => below.onInvalidated(listener),
     health: () => below.health(),
     close() {

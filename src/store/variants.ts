@@ -76,12 +76,18 @@ const ENTRY = /^(\d+) \d+ (.+)$/;
 /** The labelled variants in an index that scripts/keep.lua wrote, latest first. What it did not write is passed over. */
 function siblingsIn(index: unknown): readonly Sibling[] {
   const found: (Sibling & { readonly written: number })[] = [];
-  for (const [id, entry] of Object.entries(index ?? {})) {
+  for (const [id, entry] of pairsIn(index)) {
     const [, written, label] = (VARIANT_ID.test(id) && ENTRY.exec(String(entry))) || [];
     if (label !== undefined) found.push({ id, label, written: Number(written) });
   }
   found.sort((a, b) => b.written - a.written);
   return found.slice(0, MAX_VARIANTS).map(({ id, label }) => ({ id, label }));
+}
+
+/** Of a map, which RESP2 tells as a list. */
+function pairsIn(map: unknown): [string, unknown][] {
+  if (!Array.isArray(map)) return Object.entries(map ?? {});
+  return map.flatMap((name, i) => (i % 2 === 0 ? [[String(name), map[i + 1]] satisfies [string, unknown]] : []));
 }
 
 // What somebody else wrote under our keys reads as nothing.

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createAdmin, type PartHealth } from "../../src/admin/admin.ts";
 import { field } from "../../src/http/fields.ts";
 import type { Request } from "../../src/http/message.ts";
+import { problem } from "../../src/http/problem.ts";
 
 function request(method: string, target: string): Request {
   return {
@@ -18,7 +19,14 @@ function request(method: string, target: string): Request {
 }
 
 function ask(target: string, { method = "GET", isReady = true, store = OK }: Partial<Case> = {}) {
-  const response = createAdmin({ health: () => ({ store }), isReady: () => isReady })(request(method, target));
+  const response = createAdmin({
+    health: () => ({ store }),
+    isReady: () => isReady,
+    gate: () => problem(403, "Not here."),
+    purge: () => Promise.reject(new Error("a purge got through")),
+    events: { id: "s", listen: () => () => {}, lost: () => 0 },
+  })(request(method, target));
+  if (response instanceof Promise) throw new Error("wanted an answer at once");
   const text = new TextDecoder().decode(response.content as Uint8Array | undefined);
   return { ...response, body: text === "" ? undefined : JSON.parse(text), bytes: text.length };
 }
@@ -77,6 +85,25 @@ describe("the admin listener", () => {
     const refused = ask("/healthz", { method });
     expect(refused.status).toBe(405);
     expect(field(refused.fields, "allow")).toBe("GET, HEAD");
+  });
+
+  it("lets nobody past the gate but to health", () => {
+    for (const [method, target] of [
+      ["POST", "/api/purge"],
+      ["POST", "/api/purge?wait=all"],
+      ["GET", "/api/events"],
+    ] as const) {
+      expect(ask(target, { method }).status).toBe(403);
+    }
+  });
+
+  it.each([
+    ["GET", "/api/purge", "POST"],
+    ["HEAD", "/api/events", "GET"],
+  ])("refuses %s %s with 405 before it asks who it is", (method, target, allowed) => {
+    const refused = ask(target, { method });
+    expect(refused.status).toBe(405);
+    expect(field(refused.fields, "allow")).toBe(allowed);
   });
 
   it.each(["/", "/healthz/", "/metrics", "*", "/__proto__", "/constructor", ""])("has nothing at %j", (target) => {

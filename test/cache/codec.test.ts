@@ -37,6 +37,7 @@ const kept: fc.Arbitrary<Stored<StoredResponse>> = fc.record({
     alwaysValidate: fc.boolean(),
     mustRevalidate: fc.boolean(),
     targeted: fc.option(text, { nil: undefined }),
+    ownTags: fc.array(text),
     etag: fc.option(text, { nil: undefined }),
     lastModified: fc.option(text, { nil: undefined }),
     names: fc.array(text),

@@ -34,6 +34,7 @@ export function aPolicy(more: Partial<CachePolicy> = {}): CachePolicy {
     override: false,
     statuses: {},
     jitter: 0,
+    refreshAhead: 0,
     heuristic: false,
     clientDirectives: "honor",
     setCookie: "refuse",
@@ -41,8 +42,9 @@ export function aPolicy(more: Partial<CachePolicy> = {}): CachePolicy {
     staleIfError: 0,
     key: { query: "all", headers: [], cookies: [] },
     tags: [],
+    exposeTags: false,
     maxBody: 1_000_000,
-    collapse: { wait: 5000, lease: 10_000 },
+    collapse: { wait: 5000, lease: 10_000, followers: 10_000 },
     ...more,
   };
 }
@@ -62,6 +64,7 @@ export function aStored(more: Partial<StoredResponse> = {}): StoredResponse {
     alwaysValidate: false,
     mustRevalidate: false,
     targeted: undefined,
+    ownTags: [],
     etag: undefined,
     lastModified: undefined,
     names: [],

@@ -33,7 +33,7 @@ function said(text: string, given?: Given): readonly string[] {
   return mistakesIn(() => load(`origin: http://a\n${text}`, given));
 }
 
-const KEYS = "listen, admin, origin, trustedProxies, store, rateLimit, defaults, routes, drain, log";
+const KEYS = "listen, admin, origin, trustedProxies, purge, adminToken, store, rateLimit, defaults, routes, drain, log";
 
 describe("a mistake in the file is told with its place, its path and how to write it:", () => {
   it.each([
@@ -71,6 +71,61 @@ describe("a mistake in the file is told with its place, its path and how to writ
       "a bad size",
       "store: { memory: { max: 64 mb } }",
       'proxy.config.yaml:2:20 store.memory.max: expected a size, got "64 mb"; write it as 64mb',
+    ],
+    [
+      "no Redis named",
+      "store: { redis: { connections: 2 } }",
+      "proxy.config.yaml:2:10 store.redis.url: is missing; write it as redis://127.0.0.1:6379/0, or give sentinel",
+    ],
+    [
+      "Redis named twice",
+      "store: { redis: { url: redis://a, sentinel: { name: main, nodes: [a:26379] } } }",
+      "proxy.config.yaml:2:35 store.redis.sentinel: stands beside url; keep one of them",
+    ],
+    [
+      "sentinels without port",
+      "store: { redis: { sentinel: { name: main, nodes: [redis://10.0.0.5] } } }",
+      'proxy.config.yaml:2:51 store.redis.sentinel.nodes[0]: expected host:port, got "redis://10.0.0.5"; write it as 10.0.0.5:26379',
+    ],
+    [
+      "no sentinels",
+      "store: { redis: { sentinel: { name: main, nodes: [] } } }",
+      "proxy.config.yaml:2:43 store.redis.sentinel.nodes: is empty; write it as [10.0.0.5:26379]",
+    ],
+    [
+      "TLS for a URL without",
+      "store: { redis: { url: redis://a, tls: { ca: /a.pem } } }",
+      "proxy.config.yaml:2:35 store.redis.tls: is for rediss://; write url with that, or leave tls out",
+    ],
+    [
+      "a certificate without key",
+      "store: { redis: { url: rediss://a, tls: { cert: /a.pem } } }",
+      "proxy.config.yaml:2:36 store.redis.tls: names one of cert and key; give both",
+    ],
+    [
+      "a password named twice",
+      "store: { redis: { url: redis://me:one@a, password: two } }",
+      "proxy.config.yaml:2:42 store.redis.password: stands in url as well; keep one of them",
+    ],
+    [
+      "a password that is no text, which is not shown",
+      "store: { redis: { url: redis://a, password: [4711] } }",
+      "proxy.config.yaml:2:35 store.redis.password: expected a password; write it in quotes, or as an environment variable",
+    ],
+    [
+      "a database beside a URL",
+      "store: { redis: { url: redis://a, database: 1 } }",
+      "proxy.config.yaml:2:35 store.redis.database: goes with sentinel; write the number as path of url",
+    ],
+    [
+      "an admin token too short to be one, which is not shown",
+      "adminToken: secret",
+      "proxy.config.yaml:2:1 adminToken: expected a token of 16 to 256 letters, digits and - . _ ~ + / =; write it in quotes, or as an environment variable",
+    ],
+    [
+      "nobody who may PURGE",
+      "purge: { allow: localhost }",
+      'proxy.config.yaml:2:10 purge.allow: expected a list, got "localhost"; write it as [localhost]',
     ],
     ["an unknown key like a known one", "drian: 5s", "proxy.config.yaml:2:1 drian: unknown key; did you mean drain?"],
     [
@@ -116,7 +171,7 @@ describe("a mistake in the file is told with its place, its path and how to writ
     [
       "a word that is none of those wanted",
       "rateLimit: { limit: 1, window: 1m, algorithm: Sliding Window }",
-      'proxy.config.yaml:2:36 rateLimit.algorithm: expected sliding-window or fixed-window, got "Sliding Window"; write it as sliding-window',
+      'proxy.config.yaml:2:36 rateLimit.algorithm: expected sliding-window, fixed-window, sliding-log or token-bucket, got "Sliding Window"; write it as sliding-window',
     ],
     [
       "a missing key, at its parent",
@@ -292,6 +347,7 @@ describe("a loaded configuration", () => {
             override: false,
             statuses: {},
             jitter: 0,
+            refreshAhead: 0,
             heuristic: false,
             clientDirectives: "honor",
             setCookie: "refuse",
@@ -299,8 +355,9 @@ describe("a loaded configuration", () => {
             staleIfError: 0,
             key: { query: "all", headers: [], cookies: [] },
             tags: [],
+            exposeTags: false,
             maxBody: 1_048_576,
-            collapse: { wait: 5000, lease: 3_000 },
+            collapse: { wait: 5000, lease: 3_000, followers: 10_000 },
           } satisfies CachePolicy,
           tags: [],
           rateLimit: undefined,
@@ -345,9 +402,9 @@ routes:
   - { path: /c, cache: false, onStoreFailure: proceed }
 `);
     expect(routes).toMatchObject([
-      { cache: { ttl: 300, tags: ["all"] }, rateLimit: { limit: 5, window: 60_000 }, onStoreFailure: "refuse" },
-      { cache: { ttl: 300, tags: ["b"] }, rateLimit: { limit: 9, window: 60_000 }, onStoreFailure: "refuse" },
-      { cache: false, rateLimit: { limit: 5, window: 60_000 }, onStoreFailure: "proceed" },
+      { cache: { ttl: 300, tags: ["all"] }, rateLimit: [{ limit: 5, window: 60_000 }], onStoreFailure: "refuse" },
+      { cache: { ttl: 300, tags: ["b"] }, rateLimit: [{ limit: 9, window: 60_000 }], onStoreFailure: "refuse" },
+      { cache: false, rateLimit: [{ limit: 5, window: 60_000 }], onStoreFailure: "proceed" },
     ]);
   });
 
@@ -371,7 +428,33 @@ routes:
     const config = load(open, { env: { REDIS_URL: "redis://cache:6379/2" } });
     expect(config.store.redis).toMatchObject({ url: "redis://cache:6379/2", deadline: 50 });
     expect(config.origin.url).toHaveLength(2);
-    expect(config.rateLimit).toMatchObject({ limit: 1000, window: 60_000 });
+    expect(config.rateLimit).toMatchObject([{ limit: 1000, window: 60_000 }]);
+  });
+});
+
+describe("Redis", () => {
+  it("takes passwords of digits as they stand in the environment", () => {
+    const password = (PASSWORD: string) =>
+      load(`origin: http://a\nstore: { redis: { url: redis://a, password: "\${PASSWORD}" } }`, { env: { PASSWORD } })
+        .store.redis?.password;
+    const passwords = ["4711", "0", "007", "12345678901234567890"];
+    expect(passwords.map(password)).toEqual(passwords);
+  });
+
+  it("is named by its URL, by sentinels, and spoken to over TLS, as a user", () => {
+    const redis = (text: string, env = {}) => load(`origin: http://a\nstore: { redis: ${text} }`, { env }).store.redis;
+    expect(
+      redis("{ sentinel: { name: main, nodes: ['10.0.0.5:26379', '[::1]:26380'] }, tls: {}, database: 2 }"),
+    ).toMatchObject({
+      sentinel: { name: "main", nodes: ["10.0.0.5:26379", "[::1]:26380"] },
+      tls: {},
+      database: 2,
+    });
+    expect(redis(`{ url: rediss://a, username: me, password: "\${PASSWORD}" }`, { PASSWORD: "4711" })).toMatchObject({
+      url: "rediss://a",
+      username: "me",
+      password: "4711",
+    });
   });
 });
 

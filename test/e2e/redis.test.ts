@@ -56,6 +56,22 @@ test("a hit with a limit costs one round trip to Redis, and no command that sear
   expect(commands.map((command) => command.split(" ")[0])).toEqual(["bitfield_ro", "evalsha"]);
 });
 
+test("a write costs two round trips to Redis, limit included: it is noted before it goes out, and invalidates", async () => {
+  const redis = await withRedis();
+  const relay = await withRelay(redis.port);
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=60").end("hello");
+  });
+  const yaml = `${configFor(origin, relay.url)}\n    rateLimit: { limit: 1000, window: 1m }`;
+  const sidecar = await withSidecar(yaml);
+  await untilHit(sidecar);
+  await sidecar.fetch("/b", { method: "POST" });
+  const before = relay.roundTrips(isOfRequests);
+  const written = await sidecar.fetch("/a", { method: "POST" });
+  expect(written.headers.get("x-ratelimit-limit")).toBe("1000");
+  expect(relay.roundTrips(isOfRequests) - before).toBeLessThanOrEqual(2);
+});
+
 test("a hit that is not in the sidecar's memory costs one round trip too", async () => {
   const redis = await withRedis();
   const relay = await withRelay(redis.port);
@@ -73,6 +89,30 @@ test("a hit that is not in the sidecar's memory costs one round trip too", async
   }
   expect(answer.headers.get("cache-status")).toContain("; hit");
   expect(relay.roundTrips(isOfRequests) - before).toBe(1);
+});
+
+test("a hit of a response with ten tags of its own costs one round trip, in memory and not", async () => {
+  const redis = await withRedis();
+  const relay = await withRelay(redis.port);
+  const tags = Array.from({ length: 10 }, (_, i) => `tag-${i}`).join(" ");
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=60").setHeader("surrogate-key", tags).end("hello");
+  });
+  const first = await withSidecar(configFor(origin, redis.url));
+  await untilHit(first);
+  // Too little memory for anything: what it knows of the tags is what it remembers from its first look.
+  const yaml = configFor(origin, relay.url).replace("deadline: 1s }", "deadline: 1s }, memory: { max: 1b }");
+  const second = await withSidecar(yaml);
+  for (let i = 0; i < 3; i++) await untilHit(second);
+  const monitor = await withMonitor(redis.port);
+  const before = relay.roundTrips(isOfHits);
+  const answers = [await second.fetch("/a"), await first.fetch("/a")];
+  for (const { headers } of answers) expect(headers.get("cache-status")).toContain("; hit");
+  expect(relay.roundTrips(isOfHits) - before).toBe(1);
+  const commands = (await monitor.commands()).filter(isOfHits);
+  expect(commands.map((command) => command.split(" ")[0])).toEqual(["get", "get", "bitfield_ro", "bitfield_ro"]);
+  // The clock, the floor, its path, its route and the ten.
+  for (const command of commands.slice(2)) expect(command.match(/ get /g)).toHaveLength(14);
 });
 
 test("a frozen Redis fails no request, and hits return after it is thawed", async () => {
@@ -190,13 +230,23 @@ async function withSidecar(yaml: string, { isReachable = true } = {}): Promise<S
 }
 
 /** What a sidecar sends without being asked. */
-const HEARTBEAT = /^bitfield_ro forebay:\{fence\}:slots get u63 #0$/;
+const HEARTBEAT =
+  /^bitfield_ro forebay:\{fence\}:slots get u63 #0 get u63 #1 get u63 #3$|^del forebay:\{fence\}:probe$/;
 const SWEEP = /^evalsha \w+ 2 forebay:\{fence\}:slots forebay:\{fence\}:w /;
+const SIGN_OF_LIFE = /^(evalsha \w+ 1|zrem|zadd|zrange|zremrangebyscore|pexpire) forebay:\{fence\}:live\b/;
 const OPENING = /^(hello|client|info|select|subscribe|unsubscribe|monitor|echo)\b/;
+
+/** Neither what is stored nor what is noted: reads alone. */
+function isOfHits(command: string): boolean {
+  return isOfRequests(command) && !/^(?:evalsha|script|role|ping)\b/.test(command);
+}
+
+/** What sidecars tell one another, now and then (store/events.ts). */
+const EVENTS = /^publish forebay:events /;
 
 /** Of what a sidecar sends, what requests cause: everything but what it sends by itself. */
 function isOfRequests(command: string): boolean {
-  return !HEARTBEAT.test(command) && !SWEEP.test(command) && !OPENING.test(command);
+  return ![HEARTBEAT, SWEEP, SIGN_OF_LIFE, OPENING, EVENTS].some((other) => other.test(command));
 }
 
 interface Relay {

@@ -192,6 +192,18 @@ function fenceTests(): void {
     expect(clocks.at(-1)).toBeGreaterThan((Date.now() - 60_000) * 1000);
   });
 
+  test("a purge invalidates what it names, or everything, at the time that it gives", async () => {
+    await putNow(key, "one", { tags: ["a"] });
+    await putNow(keyOf("other"), "two", { tags: ["b"] });
+    const first = await store.purge(["a"]);
+    expect(await look(key)).toMatchObject({ usable: false, stored: { value: "one" } });
+    expect(await look(keyOf("other"), ["b"])).toMatchObject({ usable: true });
+    expect((await look(undefined, ["a"])).fence).toMatchObject({ clock: first.clock, latest: first.clock });
+    const second = await store.purge(undefined);
+    expect(second.clock).toBeGreaterThan(first.clock ?? Number.POSITIVE_INFINITY);
+    expect((await look(keyOf("other"))).usable).toBe(false);
+  });
+
   test("latest is that of the tags asked about", async () => {
     const before = await clock();
     await invalidate("a");
@@ -351,10 +363,12 @@ function variantTests(): void {
   });
 }
 
+const ALGORITHMS = ["fixed-window", "sliding-window", "sliding-log", "token-bucket"] as const;
+
 function limitTests(): void {
   const minute = { limit: 5, windowMs: 60_000 };
 
-  for (const algorithm of ["fixed-window", "sliding-window"] as const) {
+  for (const algorithm of ALGORITHMS) {
     test(`${algorithm}: of many at once exactly the limit are admitted`, async () => {
       const asked = await Promise.all(
         Array.from({ length: 40 }, () => charge(store, { key: "l", algorithm, ...minute })),
@@ -394,9 +408,39 @@ function limitTests(): void {
     await charge(store, few, many);
     expect(await charge(store, few, many)).toMatchObject([
       { allowed: false, remaining: 0 },
-      { allowed: true, remaining: 7 },
+      { allowed: true, remaining: 8 },
     ]);
-    expect(await charge(store, many, few)).toMatchObject([{ remaining: 6 }, { allowed: false }]);
+    expect(await charge(store, many, few)).toMatchObject([{ remaining: 8 }, { allowed: false }]);
+  });
+
+  test("who is refused by one limit takes nothing of the others", async () => {
+    const few: LimitQuestion = { key: "few", algorithm: "fixed-window", limit: 2, windowMs: 60_000 };
+    for (const algorithm of ALGORITHMS) {
+      const many: LimitQuestion = { key: `many of ${algorithm}`, algorithm, limit: 100, windowMs: 60_000 };
+      const asked = await Promise.all(Array.from({ length: 9 }, () => charge(store, many, { ...few, key: algorithm })));
+      expect(asked.filter((verdicts) => verdicts.every(({ allowed }) => allowed))).toHaveLength(2);
+      expect(await charge(store, many)).toMatchObject([{ allowed: true, remaining: 97 }]);
+    }
+  });
+
+  test("a limit that is not enforced counts, and refuses nothing", async () => {
+    const dry: LimitQuestion = { key: "dry", algorithm: "fixed-window", limit: 1, windowMs: 60_000, enforced: false };
+    const real: LimitQuestion = { key: "real", algorithm: "fixed-window", limit: 3, windowMs: 60_000 };
+    const asked = await Promise.all(Array.from({ length: 4 }, () => charge(store, dry, real)));
+    expect(asked.map((verdicts) => verdicts.map(({ allowed }) => allowed))).toEqual([
+      [true, true],
+      [false, true],
+      [false, true],
+      [false, false],
+    ]);
+  });
+
+  test("a bucket holds as many tokens as it is told, whatever comes in a window", async () => {
+    const question: LimitQuestion = { key: "l", algorithm: "token-bucket", limit: 5, windowMs: 60_000, burst: 3 };
+    const asked = await Promise.all(Array.from({ length: 9 }, () => charge(store, question)));
+    expect(asked.filter(([verdict]) => verdict?.allowed)).toHaveLength(3);
+    expect(asked.at(-1)?.[0]?.resetMs).toBeGreaterThan(11_000);
+    expect(asked.at(-1)?.[0]?.resetMs).toBeLessThanOrEqual(12_000);
   });
 
   test("a look with a key charges too, once", async () => {
@@ -473,6 +517,12 @@ function sharedTests(): void {
     expect((await other.look({ key, tags: ["a"], limits: [] })).usable).toBe(false);
   });
 
+  test("what one purges the other cannot use", async () => {
+    await putNow(keyOf("k"), "one", { tags: ["a"] });
+    await (await fixture.another()).purge(undefined);
+    expect((await look(keyOf("k"), ["a"])).usable).toBe(false);
+  });
+
   test("the other hears of an invalidation", async () => {
     const heard: Notice[] = [];
     other.onInvalidated((notice) => heard.push(notice));
@@ -481,7 +531,7 @@ function sharedTests(): void {
     expect(heard.find(({ tags }) => tags?.includes("a"))?.clock).toBe(await clock());
   });
 
-  for (const algorithm of ["fixed-window", "sliding-window"] as const) {
+  for (const algorithm of ALGORITHMS) {
     test(`${algorithm}: both together admit exactly the limit`, async () => {
       const question: LimitQuestion = { key: "l", algorithm, limit: 7, windowMs: 60_000 };
       const asked = await Promise.all(Array.from({ length: 40 }, (_, i) => charge(i % 2 ? store : other, question)));

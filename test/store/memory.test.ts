@@ -30,6 +30,12 @@ describe("memory store", () => {
     return reading;
   }
 
+  test("a memory of nothing holds nothing", async () => {
+    const store = make(0);
+    await store.put(keyOf("k"), [], storedOf("one"));
+    expect(await store.look({ key: keyOf("k"), tags: [], limits: [] })).toMatchObject({ stored: undefined });
+  });
+
   test("nothing it answers is a promise", () => {
     const store = make(1e6);
     const limits = [{ key: "l", algorithm: "fixed-window" as const, limit: 1, windowMs: 1000 }];

@@ -96,6 +96,14 @@ describe("while Redis is away", () => {
     expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
   });
 
+  test("a purge says that Redis has not taken it, is kept, and is replayed", async () => {
+    stores.redis.freeze();
+    expect(await store.purge(["a"])).toEqual({ clock: undefined });
+    stores.redis.thaw();
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
+    expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
+  });
+
   test("what only the outcome of a write named is kept and replayed with the rest", async () => {
     const write = await store.begin(["z"]);
     stores.redis.freeze();

@@ -1,7 +1,18 @@
 // A store below the one under test that answers what the test says, when the test says it: every question is kept until
 // it is answered, and its arguments can be looked at.
 
-import type { Lead, Notice, Question, Reading, Sibling, Store, Stored, Watch, Write } from "../../src/store/store.ts";
+import type {
+  Lead,
+  Notice,
+  Purged,
+  Question,
+  Reading,
+  Sibling,
+  Store,
+  Stored,
+  Watch,
+  Write,
+} from "../../src/store/store.ts";
 
 interface Answers {
   look: Reading<string>;
@@ -12,6 +23,7 @@ interface Answers {
   recall: Stored<string> | undefined;
   pass: undefined;
   begin: Write;
+  purge: Purged;
 }
 
 export interface Asked<Name extends keyof Answers> {
@@ -58,6 +70,7 @@ export function createScriptedStore(): Scripted {
       recall: ask("recall"),
       pass: ask("pass"),
       begin: ask("begin"),
+      purge: ask("purge"),
       onInvalidated: (listener) => void listeners.push(listener),
       health: () => ({ state: "ok", detail: "scripted" }),
       close: async () => {},

@@ -1,0 +1,104 @@
+// What does an operator's purge name, and which tags of the fence are that? A URL and a path stand for all that is stored
+// for them, in every query and variant; a route and a tag for what carries them on all hosts. A glob is widened to the
+// routes whose paths it may match: nothing is searched for, and fetches under way are fenced like what is stored.
+
+import { mayMeet } from "./glob.ts";
+import { namedTag, pathTag, routeTag } from "./invalidation.ts";
+import { MAX_TAG_LENGTH } from "./own-tags.ts";
+
+/** A route that may be purged, or whose paths may match. */
+export interface PurgeableRoute {
+  readonly id: string;
+  /** Pattern, without host. */
+  readonly path: string;
+  readonly host: string | undefined;
+}
+
+export type Purge =
+  /** undefined: everything. */
+  | { readonly kind: "tags"; readonly tags: readonly string[] | undefined }
+  | { readonly kind: "mistake"; readonly text: string };
+
+const WANTED = 'Name one of "url", "path" with "host", "tag", "route", "glob", or write "all": true.';
+const MAX_LENGTH = 16_384;
+const MAX_GLOB_LENGTH = 1024;
+const NAMES = ["url", "path", "tag", "route", "glob", "all"];
+
+/** `what` is JSON as it came. */
+export function purgeOf(what: unknown, routes: readonly PurgeableRoute[]): Purge {
+  if (typeof what !== "object" || what === null || Array.isArray(what)) return mistake(WANTED);
+  const asked = what as Readonly<Record<string, unknown>>;
+  const unknown = Object.keys(asked).find((key) => !NAMES.includes(key) && key !== "host" && key !== "soft");
+  if (unknown !== undefined) return mistake(`${JSON.stringify(unknown.slice(0, 64))} is none of its keys. ${WANTED}`);
+  if (asked.soft !== undefined && asked.soft !== false) return mistake("There is no soft purge; leave out soft.");
+  const names = NAMES.filter((name) => asked[name] !== undefined);
+  const [name = ""] = names;
+  const value = asked[name];
+  if (names.length !== 1) return mistake(WANTED);
+  if (asked.host !== undefined && name !== "path") return mistake('"host" belongs to "path".');
+  if (name === "all") return value === true ? tagged(undefined) : mistake('Write "all": true.');
+  if (typeof value !== "string" || value === "" || value.length > MAX_LENGTH) {
+    return mistake(`"${name}" must be text of 1 to ${MAX_LENGTH} characters.`);
+  }
+  return OF[name]?.(value, { host: asked.host, routes }) ?? mistake(WANTED);
+}
+
+/** What PURGE of one target means: all that is stored for its path. */
+export function purgeOfTarget(authority: string, target: string): readonly string[] {
+  return [pathTag(authority, target)];
+}
+
+interface Context {
+  readonly host: unknown;
+  readonly routes: readonly PurgeableRoute[];
+}
+
+const OF: Readonly<Record<string, (value: string, context: Context) => Purge>> = {
+  url(value) {
+    const url = /^https?:\/\//i.test(value) ? URL.parse(value) : null;
+    if (url === null) return mistake('"url" must begin with http:// or https:// and name a host.');
+    return tagged(purgeOfTarget(url.host, url.pathname));
+  },
+  path(value, { host }) {
+    if (!value.startsWith("/")) return mistake('"path" must begin with /.');
+    if (value.includes("*")) return mistake('A pattern is a "glob", not a "path".');
+    const authority = typeof host === "string" ? authorityOf(host) : undefined;
+    if (authority === undefined) {
+      return mistake('"path" is of one host: write "host" as well, as clients write it, or the whole "url".');
+    }
+    return tagged(purgeOfTarget(authority, value));
+  },
+  tag(value) {
+    return value.length > MAX_TAG_LENGTH
+      ? mistake(`"tag" must be text of 1 to ${MAX_TAG_LENGTH} characters.`)
+      : tagged([namedTag(value)]);
+  },
+  route(value, { routes }) {
+    if (!routes.some(({ id }) => id === value)) {
+      return mistake(
+        '"route" must be the path of a route as the configuration writes it, after its host if it has one.',
+      );
+    }
+    return tagged([routeTag(value)]);
+  },
+  glob(value, { routes }) {
+    if (value.length > MAX_GLOB_LENGTH) return mistake(`"glob" must be text of 1 to ${MAX_GLOB_LENGTH} characters.`);
+    if (!/^[/*?]/.test(value)) return mistake('"glob" must begin with / or a wildcard: it is matched with paths.');
+    const matched = routes.filter(({ path }) => mayMeet(value, path));
+    if (matched.length === 0) return mistake("No path that the glob matches is of a route.");
+    return tagged(matched.map(({ id }) => routeTag(id)));
+  },
+};
+
+function authorityOf(host: string): string | undefined {
+  if (host.length > 300 || /[\s/@?#\\]/.test(host)) return undefined;
+  return URL.parse(`http://${host}`)?.host || undefined;
+}
+
+function tagged(tags: readonly string[] | undefined): Purge {
+  return { kind: "tags", tags };
+}
+
+function mistake(text: string): Purge {
+  return { kind: "mistake", text };
+}

@@ -1,0 +1,26 @@
+// A store that tells of what it does: that a value was put (counted), and what a write invalidated. What purges do is told with
+// their receipts (receipts.ts).
+
+import type { Events } from "./events.ts";
+import { named } from "./happenings.ts";
+import { andThen, type Soon, type Store, type Write } from "./store.ts";
+
+/** `inner`, whose puts and writes are told to `events`. Looks are `inner`'s own. */
+export function createAnnouncingStore<V>(inner: Store<V>, events: Pick<Events, "tell" | "count">): Store<V> {
+  const announced = (write: Write, tags: readonly string[]): Write => ({
+    noted: write.noted,
+    async commit(end) {
+      await write.commit(end);
+      events.tell({ kind: "invalidated", ...named([...tags, ...(end?.also ?? [])]) });
+    },
+    discard: () => write.discard(),
+  });
+  return {
+    ...inner,
+    put(...stored) {
+      events.count("stored");
+      return inner.put(...stored);
+    },
+    begin: (tags): Soon<Write> => andThen(inner.begin(tags), (write) => announced(write, tags)),
+  };
+}
