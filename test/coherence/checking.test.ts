@@ -1,0 +1,204 @@
+// Histories written by hand: which reads are found guilty, and which are not, and why.
+
+import { describe, expect, test } from "vitest";
+import { check } from "./checking.ts";
+import type { Promises } from "./due.ts";
+import { createRecording, type Read, type Recording, type Write } from "./history.ts";
+
+const promises: Promises = { trustMs: 0, journalMs: 10_000, writeDeadlineMs: 1000, settleMs: 1000 };
+/** For a journal's line to be swept by somebody, ms. */
+const SWEPT = 12_000;
+
+/** A write of version 2 of "a" through sidecar 1.0, from 100 to 200, which the origin made at 150. */
+function write(parts: Partial<Write> = {}): Write {
+  return {
+    start: 100,
+    end: 200,
+    sidecar: "1.0",
+    target: "POST /a",
+    ending: "answered",
+    applied: [{ subject: "a", version: 2, at: 150 }],
+    originDoneAt: 160,
+    isAnsweredByOrigin: true,
+    isNamedByResponse: false,
+    ...parts,
+  };
+}
+
+/** A read of version 1 of "a" through sidecar 2.0. */
+function read(start: number, parts: Partial<Read> = {}): Read {
+  return { start, end: start + 5, sidecar: "2.0", target: "GET /a", versions: [["a", 1]], status: "hit", ...parts };
+}
+
+function history(parts: Partial<Recording>): Recording {
+  return { ...createRecording(), writes: [write()], ...parts };
+}
+
+/** When those reads began that are guilty, of these. */
+function guilty(reads: readonly Read[], parts: Partial<Recording> = {}, on = promises): number[] {
+  return check(history({ ...parts, reads: [...reads] }), on).map((violation) => violation.read.start);
+}
+
+describe("a read is guilty", () => {
+  test("of an older version once the write was acknowledged, not before", () => {
+    expect(guilty([read(199), read(200), read(300)])).toEqual([200, 300]);
+  });
+
+  test("of nothing where it began before that, however late it ends", () => {
+    expect(guilty([read(199, { end: 5000 })])).toEqual([]);
+  });
+
+  test("of nothing where it knows the version or a later one, whatever the order of the writes' ends", () => {
+    const later = write({ start: 110, end: 120, applied: [{ subject: "a", version: 3, at: 115 }] });
+    const writes = [write(), later];
+    expect(guilty([read(130, { versions: [["a", 3]] }), read(250, { versions: [["a", 3]] })], { writes })).toEqual([]);
+    expect(guilty([read(130, { versions: [["a", 2]] }), read(250, { versions: [["a", 2]] })], { writes })).toEqual([
+      130, 250,
+    ]);
+  });
+
+  test("for each of the subjects that its response tells of", () => {
+    const versions: Read["versions"] = [
+      ["b", 7],
+      ["a", 1],
+    ];
+    expect(guilty([read(300, { versions })])).toEqual([300]);
+  });
+
+  test("with trust: from trust onwards elsewhere, at once on the sidecar that took the write", () => {
+    const reads = [read(300), read(699), read(700), read(200, { sidecar: "1.0" })];
+    expect(guilty(reads, {}, { ...promises, trustMs: 500 })).toEqual([200, 700]);
+  });
+
+  test("on a process that took the place of the one that took the write, as on any other", () => {
+    const reads = [read(300, { sidecar: "1.1" }), read(700, { sidecar: "1.1" })];
+    expect(guilty(reads, {}, { ...promises, trustMs: 500 })).toEqual([700]);
+  });
+
+  test("after an origin's error, as after any answer of the origin's", () => {
+    expect(guilty([read(201)], { writes: [write({ target: "POST /a (error)" })] })).toEqual([201]);
+  });
+});
+
+describe("a write whose client hung up", () => {
+  test("counts when its sidecar had the time to invalidate", () => {
+    const writes = [write({ ending: "hung-up", end: 120 })];
+    expect(guilty([read(1659), read(1660)], { writes })).toEqual([1660]);
+  });
+
+  test("that never came to the origin counts for nothing", () => {
+    const writes = [write({ ending: "hung-up", applied: [], originDoneAt: Number.POSITIVE_INFINITY })];
+    expect(guilty([read(60_000)], { writes })).toEqual([]);
+  });
+});
+
+describe("a write that got no answer from the origin", () => {
+  const failed = { ending: "failed", isAnsweredByOrigin: false } as const;
+
+  test("counts at once where it had happened by then", () => {
+    expect(guilty([read(200)], { writes: [write(failed)] })).toEqual([200]);
+  });
+
+  test("that went on in the origin counts when it is invalidated for once more", () => {
+    const writes = [write({ ...failed, applied: [{ subject: "a", version: 2, at: 400 }] })];
+    expect(guilty([read(5000), read(399 + SWEPT), read(400 + SWEPT)], { writes })).toEqual([400 + SWEPT]);
+  });
+
+  test("whose response would have named what it changes never counts", () => {
+    expect(guilty([read(60_000)], { writes: [write({ ...failed, isNamedByResponse: true })] })).toEqual([]);
+  });
+});
+
+describe("a write whose sidecar was killed in its middle", () => {
+  const writes = [write({ ending: "broken", end: 155, originDoneAt: 155, isAnsweredByOrigin: false })];
+  const kills = new Map([["1.0", 155]]);
+
+  test("counts when somebody else must have swept", () => {
+    expect(guilty([read(5000), read(154 + SWEPT), read(155 + SWEPT)], { writes, kills })).toEqual([155 + SWEPT]);
+  });
+
+  test("counts later by as long as nobody could sweep", () => {
+    const redisAway = [{ from: 3000, to: 6000 }];
+    const reads = [read(154 + SWEPT + 3000), read(155 + SWEPT + 3000)];
+    expect(guilty(reads, { writes, kills, redisAway })).toEqual([155 + SWEPT + 3000]);
+  });
+
+  test("never counts where it could not be noted: Redis was away, or the sidecar was cut off", () => {
+    const span = { from: 50, to: 120 };
+    const reads = [read(60_000)];
+    expect(guilty(reads, { writes, kills, redisAway: [span] })).toEqual([]);
+    expect(guilty(reads, { writes, kills, partitions: [{ ...span, sidecar: "1.0" }] })).toEqual([]);
+    expect(guilty(reads, { writes, kills, outages: [{ ...span, sidecar: "1.0" }] })).toEqual([]);
+    expect(guilty(reads, { writes, kills, outages: [{ ...span, sidecar: "2.0" }] })).toEqual([60_000]);
+  });
+
+  test("that was acknowledged before counts as always", () => {
+    expect(guilty([read(300)], { kills: new Map([["1.0", 250]]) })).toEqual([300]);
+  });
+});
+
+describe("a write through a sidecar cut off from a Redis that others reach", () => {
+  const partitions = [{ sidecar: "1.0", from: 90, to: 3000 }];
+  const outages = [{ sidecar: "1.0", from: 800, to: 4500 }];
+
+  test("counts for others when it could be replayed: a settle before the sidecar says that it is well", () => {
+    expect(guilty([read(3499), read(3500)], { partitions, outages })).toEqual([3500]);
+  });
+
+  test("counts at once for the sidecar itself", () => {
+    expect(guilty([read(200, { sidecar: "1.0" })], { partitions, outages })).toEqual([200]);
+  });
+
+  test("counts after ten seconds though the sidecar does not come back", () => {
+    const forEver = [{ sidecar: "1.0", from: 800, to: Number.POSITIVE_INFINITY }];
+    expect(guilty([read(12_999), read(13_000)], { partitions, outages: forEver })).toEqual([13_000]);
+  });
+
+  test("never counts where it is killed before", () => {
+    expect(guilty([read(60_000)], { partitions, outages, kills: new Map([["1.0", 2000]]) })).toEqual([]);
+  });
+
+  test("is no excuse for the writes of another sidecar, nor for those that ended before", () => {
+    const elsewhere = [{ sidecar: "3.0", from: 90, to: 3000 }];
+    expect(guilty([read(200)], { partitions: elsewhere })).toEqual([200]);
+    const later = [{ sidecar: "1.0", from: 201, to: 3000 }];
+    expect(guilty([read(300)], { partitions: later })).toEqual([300]);
+  });
+});
+
+describe("while nobody reaches Redis", () => {
+  const redisAway = [{ from: 90, to: 3000 }];
+  const outages = ["1.0", "2.0"].map((sidecar) => ({ sidecar, from: 100, to: 4100 }));
+
+  test("a write counts when it is acknowledged, as always", () => {
+    expect(guilty([read(200), read(4200)], { redisAway, outages })).toEqual([200, 4200]);
+  });
+
+  test("one whose sidecar is killed before it has replayed is forgotten", () => {
+    const kills = new Map([["1.0", 2500]]);
+    expect(guilty([read(4200)], { redisAway, outages: [{ sidecar: "1.0", from: 100, to: 2500 }], kills })).toEqual([]);
+  });
+});
+
+describe("a machine that stood still", () => {
+  const stalls = [{ who: "2.0", from: 120, to: 900 }];
+  const found = (parts: Partial<Recording>, at: number) =>
+    check(history({ ...parts, stalls, reads: [read(at)] }), promises).map(({ stalledMs }) => stalledMs);
+
+  test("is told of where it may be why: the write was kept, and its sidecar is not back yet", () => {
+    const outages = [{ sidecar: "1.0", from: 100, to: 4000 }];
+    expect(found({ outages }, 1000)).toEqual([780]);
+    expect(found({ outages }, 5000)).toEqual([0]);
+  });
+
+  test("is no excuse where Redis had the invalidation before the client heard", () => {
+    expect(found({}, 1000)).toEqual([0]);
+  });
+
+  test("does not hide another write that nothing excuses", () => {
+    const kept = write({ start: 300, end: 400, applied: [{ subject: "a", version: 3, at: 350 }], originDoneAt: 360 });
+    const outages = [{ sidecar: "1.0", from: 300, to: 4000 }];
+    const [violation] = check(history({ writes: [write(), kept], outages, stalls, reads: [read(1000)] }), promises);
+    expect(violation).toMatchObject({ stalledMs: 0, missed: { version: 2 } });
+  });
+});

@@ -1,0 +1,114 @@
+// Is a history coherent? Each read must have been answered with all that was due (due.ts) when it began. Pure.
+
+import { due, type Given, type Promises, timedUntil } from "./due.ts";
+import type { Application, History, Read, Write } from "./history.ts";
+
+/** A read that was answered with something older than what was due. */
+export interface Violation {
+  readonly read: Read;
+  /** The latest one that it should have known. */
+  readonly write: Write;
+  readonly missed: Application;
+  readonly dueAt: number;
+  /** The version that it was answered with. */
+  readonly got: number;
+  /** For how long at once a process of the run stood still between that write's beginning and this read, ms, where that may
+   * be why: what is promised while Redis is away is promised of processes that run. 0: it is not. */
+  readonly stalledMs: number;
+}
+
+/** All reads that break a promise, in the order in which they began. `reads` left out: those of `history`. */
+export function check(history: History, promises: Promises, reads: readonly Read[] = history.reads): Violation[] {
+  const given = { history, promises };
+  const requirements = requirementsOf(given);
+  const violations: Violation[] = [];
+  for (const read of reads) {
+    for (const [subject, got] of read.versions) {
+      if (requirements.version(subject, read) <= got) continue;
+      const missed = requirements.all(subject, read).filter(({ application }) => application.version > got);
+      const found = missed.map((each) => violationOf(read, { ...each, got }, given));
+      // The latest one; but one that nothing excuses, if there is one.
+      const worst = found.findLast(({ stalledMs }) => stalledMs === 0) ?? found.at(-1);
+      if (worst) violations.push(worst);
+    }
+  }
+  return violations.sort((one, other) => one.read.start - other.read.start);
+}
+
+interface Requirement {
+  readonly write: Write;
+  readonly application: Application;
+  readonly dueAt: number;
+}
+
+/** What was due when a read began, where it was made. */
+interface Requirements {
+  /** The latest version; 0: none. */
+  version(subject: string, read: Read): number;
+  /** In the order of their versions. */
+  all(subject: string, read: Read): Requirement[];
+}
+
+function requirementsOf(given: Given): Requirements {
+  // For everybody by subject, and for the sidecar that took the write by subject and sidecar.
+  const lists = new Map<string, Requirement[]>();
+  const add = (name: string, requirement: Requirement) => {
+    const list = lists.get(name) ?? [];
+    lists.set(name, list);
+    list.push(requirement);
+  };
+  for (const write of given.history.writes) {
+    for (const application of write.applied) {
+      const { own, others } = due(write, application, given);
+      const ofSidecar = `${application.subject} ${write.sidecar}`;
+      add(application.subject, { write, application, dueAt: others });
+      add(ofSidecar, { write, application, dueAt: own });
+    }
+  }
+  const rising = new Map([...lists].map(([name, list]) => [name, risingVersions(list)]));
+  const names = (subject: string, { sidecar }: Read) => [subject, `${subject} ${sidecar}`];
+  return {
+    version: (subject, read) =>
+      Math.max(...names(subject, read).map((name) => versionAt(rising.get(name) ?? [], read.start))),
+    all: (subject, read) =>
+      names(subject, read)
+        .flatMap((name) => lists.get(name) ?? [])
+        .filter(({ dueAt }) => dueAt <= read.start)
+        .sort((one, other) => one.application.version - other.application.version),
+  };
+}
+
+type Step = readonly [dueAt: number, version: number];
+
+/** When which version was first due, both rising. */
+function risingVersions(list: readonly Requirement[]): Step[] {
+  const steps: Step[] = [];
+  for (const { dueAt, application } of list.toSorted((one, other) => one.dueAt - other.dueAt)) {
+    if (application.version > (steps.at(-1)?.[1] ?? 0)) steps.push([dueAt, application.version]);
+  }
+  return steps;
+}
+
+/** The version of the last step up to `at`; 0: there is none. */
+function versionAt(steps: readonly Step[], at: number): number {
+  let [low, high] = [0, steps.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((steps[middle]?.[0] ?? at) <= at) low = middle + 1;
+    else high = middle;
+  }
+  return steps[low - 1]?.[1] ?? 0;
+}
+
+function violationOf(read: Read, missed: Requirement & { got: number }, given: Given): Violation {
+  const { write, application, dueAt, got } = missed;
+  return { read, write, missed: application, dueAt, got, stalledMs: stalledMs({ ...missed, read }, given) };
+}
+
+/** The longest of the machine's stalls that may have made the read stale, ms. */
+function stalledMs({ read, write, application }: { read: Read } & Requirement, given: Given): number {
+  const longest = given.history.stalls
+    .filter(({ from, to }) => from <= read.end && to >= write.start)
+    .reduce((longest, { from, to }) => Math.max(longest, to - from), 0);
+  return read.start < timedUntil(write, application, given) + longest ? longest : 0;
+}

@@ -1,0 +1,40 @@
+// Short runs with fixed seeds: three sidecars on one Redis stay coherent under faults, and what is switched off is found.
+// The long ones: npm run check:coherence.
+
+import { expect, test } from "vitest";
+import { type Outcome, runCampaign } from "./campaign.ts";
+import { mutationNamed } from "./mutations.ts";
+import { operations, report } from "./report.ts";
+
+/** A machine that stood still for long proves nothing; another attempt may. */
+const ATTEMPTS = 3;
+
+test("three sidecars stay coherent while Redis is frozen and flushed and one of them is cut off", {
+  timeout: 300_000,
+}, async () => {
+  const plans = ["flush-in-fetch", "freeze-apart", "partition"] as const;
+  let outcome: Outcome | undefined;
+  for (let attempt = 0; attempt < ATTEMPTS && isDoubtful(outcome); attempt++) {
+    outcome = await runCampaign({ seconds: 4, sidecars: 3, trustMs: 200, plans, seed: 4, calmMs: 300 });
+  }
+  expect(outcome?.violations.length, outcome && report(outcome, 4)).toBe(0);
+  expect(outcome).toMatchObject({ failure: undefined, doubtful: [], tally: { torn: [], errors: 0 } });
+  expect(outcome && operations(outcome)).toBeGreaterThan(100);
+  expect(outcome?.tally.hits).toBeGreaterThan(0);
+  expect(outcome?.history.faults.length).toBeGreaterThan(0);
+});
+
+test.each(["stamp", "slots", "trust"])(
+  "two sidecars without the mechanism %s are found guilty",
+  { timeout: 120_000 },
+  async (name) => {
+    const mutation = mutationNamed(name);
+    const { plans, trustMs = 0 } = mutation;
+    const outcome = await runCampaign({ seconds: 45, sidecars: 2, trustMs, plans, seed: 1, mutation, isHunt: true });
+    expect(outcome.violations.length, report(outcome, 1)).toBeGreaterThan(0);
+  },
+);
+
+function isDoubtful(outcome: Outcome | undefined): boolean {
+  return outcome === undefined || (outcome.doubtful.length > 0 && outcome.violations.length === 0);
+}
