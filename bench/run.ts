@@ -5,6 +5,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { followers } from "./followers.ts";
 import { frozen } from "./frozen.ts";
 import { type Load, startLoad } from "./load/load.ts";
 import { thisMachine } from "./machine.ts";
@@ -14,12 +15,12 @@ import { stopAll, tellAllToStop } from "./processes.ts";
 import { profile } from "./profile.ts";
 import { intoReadme, resultsDir, verdictLine, write } from "./report.ts";
 import { scenarios } from "./scenarios.ts";
-import { stampede } from "./stampede.ts";
+import { crowd, stampede } from "./stampede.ts";
 import { startup } from "./startup.ts";
 import { inColumns, tableOf } from "./table.ts";
 
 const usage = `npm run bench [-- options]
-  --scenario NAME,…   only these (${[...scenarios, stampede, frozen, startup].map(({ name }) => name).join(", ")})
+  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, startup].map(({ name }) => name).join(", ")})
   --seconds N         length of each run (3)
   --rounds N          how often the candidates alternate (5)
   --connections N     clients at once (50)
@@ -41,6 +42,8 @@ const jobs: readonly Job[] = [
     run: (effort: Effort, load: Load) => measure(scenario, effort, load),
   })),
   stampede,
+  crowd,
+  followers,
   frozen,
   startup,
 ];
