@@ -3,7 +3,8 @@
 // neither Redis nor a log ever holds one.
 //
 // Nobody gets out of a limit by leaving something out: where a value is missing, empty, or sent more than once (which of
-// several the origin goes by is not ours to guess), the client's address stands in for it.
+// several the origin goes by is not ours to guess), the client's address stands in for it. Nor by writing one value in
+// many ways: what origins take for one value counts as one.
 
 import { hash } from "node:crypto";
 import { lines, withoutBlanks } from "../http/fields.ts";
@@ -14,7 +15,8 @@ export type Trait = string;
 
 const DIGEST_LENGTH = 32;
 
-/** Who asks, as far as `by` tells clients apart; `address` is the client's bucket. Injective for each `by`, without "|". */
+/** Who asks, as far as `by` tells clients apart; `address` is the client's bucket. Injective for each `by` but for how a
+ * value is written; without "|". */
 export function whose(by: readonly Trait[], request: Request, address: string): string {
   if (by.length === 1) return partOf(by[0] ?? "ip", request.fields, address);
   return by.map((trait) => partOf(trait, request.fields, address)).join(",");
@@ -29,10 +31,36 @@ function partOf(trait: Trait, fields: Fields, address: string): string {
 
 function valuesOf(trait: Trait, fields: Fields): string[] {
   const name = trait.slice(trait.indexOf(":") + 1);
-  if (trait.startsWith("header:")) return lines(fields, name);
+  if (trait.startsWith("cookie:")) return cookies(fields, name).map(cookieValue);
+  const values = lines(fields, name);
+  return CREDENTIALS.has(name) ? values.map(credentials) : values;
+}
+
+function cookies(fields: Fields, name: string): string[] {
   const pairs = lines(fields, "cookie").flatMap((line) => line.split(";"));
   return pairs.flatMap((pair) => {
     const equals = pair.indexOf("=");
     return equals >= 0 && withoutBlanks(pair.slice(0, equals)) === name ? [withoutBlanks(pair.slice(equals + 1))] : [];
   });
+}
+
+/** RFC 6265 §4.1.1, in quotes or not: without blanks, commas, quotes and backslashes, at which some origins end a value. */
+const COOKIE_VALUE = /^("?)([!#-+\--:<-[\]-~\x80-\uffff]*)\1$/;
+
+/** As origins read it, most of which drop the quotes and many of which decode it; "" for what each would read in its way. */
+function cookieValue(text: string): string {
+  const value = COOKIE_VALUE.exec(text)?.[2] ?? "";
+  if (!value.includes("%")) return value;
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
+}
+
+const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "proxy-authorization"]);
+
+/** RFC 9110 §11.4: the case of the scheme says nothing, nor does how many blanks follow it. */
+function credentials(value: string): string {
+  return value.replace(/^([^ \t]+)[ \t]+/, (_, scheme: string) => `${scheme.toLowerCase()} `);
 }

@@ -46,6 +46,28 @@ describe("a client that leaves it out is counted by its address, with", () => {
   });
 });
 
+describe("a client gets no other quota by another writing of", () => {
+  const cookie = (value: string) => bucket(["cookie:sid"], "Cookie", `sid=${value}`);
+  const authorization = (value: string) => bucket(["header:authorization"], "Authorization", value);
+
+  it("a cookie in quotes, or percent-encoded: origins read the same", () => {
+    expect(new Set(["a1b2", '"a1b2"', "%611b2", "%61%31%62%32", '"a1%62%32"'].map(cookie))).toHaveProperty("size", 1);
+    expect(cookie("a1b2")).not.toBe(IP);
+    expect(new Set(["a%2", "%zz", "é", "%C3%A9%", "a=b", "a%20b"].map(cookie))).toHaveProperty("size", 6);
+  });
+
+  it("a cookie behind which some origins would see another one end: its address counts", () => {
+    for (const value of ["a, x=1", "a x=1", "a,1", '"a"1', '"a', 'a"', "a\\1", '""']) expect(cookie(value)).toBe(IP);
+  });
+
+  it("a scheme of credentials", () => {
+    const written = ["Bearer aB", "bearer aB", "BEARER  aB", "bEARER \t aB"];
+    expect(new Set(written.map(authorization))).toHaveProperty("size", 1);
+    expect(authorization("Bearer ab")).not.toBe(authorization("Bearer aB"));
+    expect(authorization("Bearer")).not.toBe(authorization("bearer"));
+  });
+});
+
 describe("what tells a client apart", () => {
   it("holds neither the value nor anything that would end the key", () => {
     fc.assert(
