@@ -105,8 +105,10 @@ class SlidingWindow implements Quota {
     return this.#rest + windowMs - Math.floor((Math.max(0, limit - wanted) * windowMs) / this.#current);
   }
 
-  note(_: Rule, used: number): void {
-    this.#current = Math.max(this.#current, used);
+  // What the window before counts for is in `used` already.
+  note({ windowMs }: Rule, used: number): void {
+    const before = Math.floor((this.#previous * this.#rest) / windowMs);
+    this.#current = Math.max(this.#current, used - before);
   }
 }
 

@@ -152,6 +152,26 @@ describe("sliding-window", () => {
     clock.at -= 3_600_000;
     expect(charge().allowed).toBe(false);
   });
+
+  test("goes on where the store fell silent: what the window before counts for is not counted twice", () => {
+    const rule: LimitQuestion = { key: "k", algorithm: "sliding-window", limit: 100, windowMs: 1000 };
+    const clock = { at: EPOCH };
+    const [store, local] = [1, 2].map(() => createLimits({ now: () => clock.at, max: 10 }));
+    const ask = () => store?.charge([rule])[0] as Verdict;
+    // 60 in a window, evenly.
+    for (let i = 0; i < 150; i++) {
+      clock.at = EPOCH + Math.ceil((i * 1000) / 60);
+      local?.note(rule, ask());
+    }
+    const left = (limits = store) => {
+      let admitted = 0;
+      while (limits?.charge([rule])[0]?.allowed) admitted++;
+      return admitted;
+    };
+    const alone = left(local);
+    expect(alone).toBeLessThanOrEqual(left());
+    expect(alone).toBeGreaterThan(30);
+  });
 });
 
 describe.each<Algorithm>(["fixed-window", "sliding-window", "sliding-log", "token-bucket"])("%s", (algorithm) => {
