@@ -121,7 +121,7 @@ export function createLimiter({ global = [], clients, local, now }: LimiterOptio
 
   function giveBack({ keys, known, at, refused }: Asked): void {
     if (refused) return;
-    for (const [i, key] of keys.entries()) if (known[i] !== undefined) reserves.restore(key, at);
+    for (const [i, verdict] of known.entries()) if (verdict) reserves.restore(keys[i] ?? "", verdict, at);
   }
 
   /** What follows where the store did not answer. Nothing is charged where one of the limits says `deny`. */

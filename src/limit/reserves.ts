@@ -24,8 +24,8 @@ const ERRAND_MS = 1000;
 export interface Reserves {
   /** Takes one; undefined: there is none. */
   spend(key: string, at: number): Verdict | undefined;
-  /** Puts back one of those spent at `at`. */
-  restore(key: string, at: number): void;
+  /** Puts back one that was spent at `at`, as `spend` said it. */
+  restore(key: string, spent: Verdict, at: number): void;
   /** Whether whoever asks now is to bring some: one at a time. */
   mayBring(key: string, at: number): boolean;
   /** Keeps what a verdict asked for at `at` (epoch ms) has brought. */
@@ -51,9 +51,10 @@ export function createReserves(): Reserves {
       found.tokens--;
       return { allowed: true, remaining: found.left + found.tokens, resetMs: found.until - at };
     },
-    restore(key, at) {
+    // Not among those of a later window, to which it was not charged.
+    restore(key, { resetMs }, at) {
       const found = of(key);
-      if (isLive(found, at)) found.tokens++;
+      if (at + resetMs === found.until) found.tokens++;
     },
     mayBring(key, at) {
       const found = of(key);

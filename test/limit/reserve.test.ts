@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createReserves } from "../../src/limit/reserves.ts";
 import { from, rateLimit, sidecars } from "./sidecars.ts";
 
 const route = (some = {}) => ({ id: "/", rateLimit: [rateLimit({ limit: 10, reserve: 4, ...some })] });
@@ -62,6 +63,19 @@ describe("a limit with a reserve", () => {
       world.now += 1000;
     }
     expect(admitted).toBe(10);
+  });
+
+  it("does not get back into a later window what was charged to an earlier one", () => {
+    const reserves = createReserves();
+    const question = { key: "k", windowMs: 1000 };
+    const bring = (resetMs: number, taken: number, at: number) =>
+      reserves.keep(question, { allowed: true, remaining: taken, resetMs, taken }, at);
+    bring(1000, 1, 0);
+    const spent = reserves.spend("k", 999);
+    // Asked for at 990, taken when the first window had ended: the second one ends at 2005.
+    bring(1000, 3, 990);
+    if (spent) reserves.restore("k", spent, 999);
+    expect([1, 2, 3, 4].map(() => reserves.spend("k", 1000)?.allowed)).toEqual([true, true, true, undefined]);
   });
 
   it("is not admitted once more by a sidecar whose store falls silent", () => {

@@ -74,6 +74,14 @@ describe("sidecars on one Redis", () => {
     expect(await stores.redis.command("PTTL", LIVE)).toBeGreaterThan(0);
   });
 
+  test("do not count one for ever that was last heard before the clock was set back", async () => {
+    await stores.redis.command("DEL", LIVE);
+    await stores.redis.command("ZADD", LIVE, String(Date.now() + 3_600_000), "heard");
+    const store = await stores.connected();
+    await vi.waitFor(() => expect(store.crowd().size).toBe(2), { timeout: 5000 });
+    expect(Number(await stores.redis.command("ZSCORE", LIVE, "heard"))).toBeLessThanOrEqual(Date.now());
+  });
+
   test("take the place of what is not theirs under that key", async () => {
     await stores.redis.command("SET", LIVE, "x");
     const store = await stores.connected();

@@ -84,6 +84,19 @@ describe("the scripts", () => {
     );
   }, 60_000);
 
+  test("hold nobody for longer than it takes a full bucket to empty, whatever is kept there", async () => {
+    const question: LimitQuestion = { key: "k", algorithm: "token-bucket", limit: 1, windowMs: 1000, burst: 2 };
+    const refused = [{ allowed: false, remaining: 0, resetMs: 1000 }];
+    for (const level of ["1e15", "1e300", "inf"]) {
+      await client.hSet(keys.limit(question), { level, at: String(EPOCH) });
+      expect(await chargedAt(EPOCH, [question])).toEqual(refused);
+      expect(await chargedAt(EPOCH + 1000, [question])).toMatchObject([{ allowed: true }]);
+    }
+    const many = { ...question, burst: 1000 };
+    for (let i = 0; i < 1000; i++) await chargedAt(EPOCH + 10_000_000, [many]);
+    expect(await chargedAt(EPOCH + 10_000_000, [question])).toEqual(refused);
+  });
+
   test("leave nothing in Redis that does not end", async () => {
     const several = ALGORITHMS.map((algorithm): LimitQuestion => ({ key: "k", algorithm, limit: 2, windowMs: 60_000 }));
     for (const ms of [0, 1, 2, -10]) await chargedAt(EPOCH + ms, several);

@@ -8,6 +8,10 @@ if type(added) == 'table' then
   redis.call('DEL', KEYS[1])
   redis.call('ZADD', KEYS[1], now, ARGV[1])
 end
+-- The clock was set back: what was heard since then was heard just now.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], string.format('(%.0f', now), '+inf')) do
+  redis.call('ZADD', KEYS[1], now, id)
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now - ARGV[2]))
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 local ids = redis.call('ZRANGE', KEYS[1], 0, -1)

@@ -5,10 +5,12 @@ algorithms['token-bucket'] = function(key, limit, window, burst, now)
   local level, at = held[1] or 0, held[2] or now
   local isTurnedBack = at > now -- the clock was set back: nothing has leaked, and it leaks from here on
   if not isTurnedBack then level = math.max(0, level - (now - at) * limit) end
+  local isOverfull = level > burst * window -- `burst` was lowered, or somebody else wrote it
+  if isOverfull then level = burst * window end
   return math.floor((burst * window - level) / window), function(taken)
     level = level + taken * window
     local empty = limit == 0 and window or math.ceil(level / limit)
-    if taken > 0 or isTurnedBack then
+    if taken > 0 or isTurnedBack or isOverfull then
       redis.call('HSET', key, 'level', level, 'at', now)
       redis.call('PEXPIRE', key, math.max(1, empty))
     end
