@@ -34,7 +34,7 @@ interface Traffic {
 
 export function createGatherings(): Gatherings {
   const traffic = new Map<string, Traffic>();
-  const apart = new LRUCache<string, true>({ max: MAX_APART, ttl: APART_MS });
+  const apart = new LRUCache<string, true>({ maxSize: MAX_APART, sizeCalculation: () => 1, ttl: APART_MS });
 
   function begin(key: string, flight: Flight, on: Traffic): void {
     on.airborne += 1;

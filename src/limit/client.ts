@@ -40,7 +40,7 @@ const MAX_HOP_CHARS = 80;
 export function createClients(trusted: readonly string[]): Clients {
   const networks = trusted.flatMap(networksNamed);
   const unix: Hop = { bucket: "unix", trusted: trusted.includes("loopback"), address: undefined };
-  const known = new LRUCache<string, Hop>({ max: MAX_KNOWN });
+  const known = new LRUCache<string, Hop>({ maxSize: MAX_KNOWN, sizeCalculation: () => 1 }); // grows, unlike `max`
 
   // Parsing costs microseconds, and the same few addresses come again and again.
   function hop(text: string): Hop {

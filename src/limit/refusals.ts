@@ -20,7 +20,8 @@ export interface Refusals {
 
 /** Bounded: what is forgotten is asked of the store again. */
 export function createRefusals(): Refusals {
-  const known = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
+  // By size, not `max`, for which all places would be set aside at once: 16 bytes each, used or not.
+  const known = new LRUCache<string, Refusal>({ maxSize: MAX_REFUSALS, sizeCalculation: () => 1 });
 
   function recalled(key: string, at: number): Verdict | undefined {
     const refusal = known.get(key);

@@ -33,7 +33,7 @@ export interface Reserves {
 }
 
 export function createReserves(): Reserves {
-  const held = new LRUCache<string, Held>({ max: MAX_HELD });
+  const held = new LRUCache<string, Held>({ maxSize: MAX_HELD, sizeCalculation: () => 1 }); // grows, unlike `max`
 
   function of(key: string): Held {
     let found = held.get(key);

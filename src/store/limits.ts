@@ -18,7 +18,8 @@ export interface Limits {
 
 /** Quotas of at most `max` keys; the one longest unasked is forgotten first. `now` gives epoch ms, whole ones. */
 export function createLimits({ now, max }: { now: () => number; max: number }): Limits {
-  const quotas = new LRUCache<string, Quota>({ max });
+  // By size, not `max`, for which all places would be set aside at once: 16 bytes each, used or not.
+  const quotas = new LRUCache<string, Quota>({ maxSize: max, sizeCalculation: () => 1 });
 
   function quotaOf(question: LimitQuestion, at: number): Quota {
     const { key, algorithm } = question;

@@ -79,7 +79,7 @@ export function namesText(names: readonly string[]): string {
 
 export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
   const { keys, slots, codec, asking, lost } = options;
-  const hints = new LRUCache<string, Hint>({ max: MAX_HINTS });
+  const hints = new LRUCache<string, Hint>({ maxSize: MAX_HINTS, sizeCalculation: () => 1 }); // grows, unlike `max`
   const slotsOf = (tags: readonly string[]) => tags.map((tag) => slotOf(tag, slots));
 
   function place(primary: string): Place {
