@@ -16,10 +16,11 @@ export interface Limits {
   charge(questions: readonly LimitQuestion[], crowd?: Crowd): Verdict[];
 }
 
-/** Quotas of at most `max` keys; the one longest unasked is forgotten first. `now` gives epoch ms, whole ones. */
+/** Quotas of at most `max` keys, fewer where sliding-log has much to remember (Quota.weight): then the one longest unasked
+ * is forgotten first. `now` gives epoch ms, whole ones. */
 export function createLimits({ now, max }: { now: () => number; max: number }): Limits {
   // By size, not `max`, for which all places would be set aside at once: 16 bytes each, used or not.
-  const quotas = new LRUCache<string, Quota>({ maxSize: max, sizeCalculation: () => 1 });
+  const quotas = new LRUCache<string, Quota>({ maxSize: max, sizeCalculation: ({ weight }) => Math.min(max, weight) });
 
   function quotaOf(question: LimitQuestion, at: number): Quota {
     const { key, algorithm } = question;
@@ -28,8 +29,16 @@ export function createLimits({ now, max }: { now: () => number; max: number }): 
       quota = createQuota(algorithm);
       quotas.set(key, quota);
     }
+    const before = quota.weight;
     quota.turn(question, at);
+    weigh(key, quota, before);
     return quota;
+  }
+
+  function weigh(key: string, quota: Quota, before: number): void {
+    if (quota.weight === before) return;
+    quotas.delete(key); // the LRU weighs what is new to it
+    quotas.set(key, quota);
   }
 
   return {
@@ -41,7 +50,9 @@ export function createLimits({ now, max }: { now: () => number; max: number }): 
       });
       const isAdmitted = asked.every(({ question, allowed }) => allowed || question.enforced === false);
       return asked.map(({ question, quota, allowed }) => {
+        const before = quota.weight;
         if (isAdmitted && allowed) quota.take(size);
+        weigh(question.key, quota, before);
         const remaining = Math.max(0, Math.ceil((quota.free(question) - place) / size));
         if (allowed) return { allowed, remaining, resetMs: quota.passedMs(question) };
         return { allowed, remaining: 0, resetMs: Math.max(1, quota.waitMs(question, place + 1)) };
@@ -50,7 +61,10 @@ export function createLimits({ now, max }: { now: () => number; max: number }): 
     note(question, { allowed, remaining, resetMs, taken = 0 }) {
       const { algorithm, limit, burst = limit } = question;
       const size = algorithm === "token-bucket" ? burst : limit;
-      quotaOf(question, now()).note(question, allowed ? size - remaining + taken : size, resetMs);
+      const quota = quotaOf(question, now());
+      const before = quota.weight;
+      quota.note(question, allowed ? size - remaining + taken : size, resetMs);
+      weigh(question.key, quota, before);
     },
   };
 }

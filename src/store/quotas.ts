@@ -12,6 +12,8 @@ type Rule = Pick<LimitQuestion, "algorithm" | "limit" | "windowMs" | "burst">;
 
 export interface Quota {
   readonly algorithm: LimitQuestion["algorithm"];
+  /** How much memory it takes: 1 for what takes little, one more for each half KB. */
+  readonly weight: number;
   /** Brings it to `now`, epoch ms. */
   turn(rule: Rule, now: number): void;
   /** How many more it admits; below 1: none. */
@@ -33,6 +35,7 @@ export function createQuota(algorithm: LimitQuestion["algorithm"]): Quota {
 /** A window begins with the first request admitted in it. */
 class FixedWindow implements Quota {
   readonly algorithm = "fixed-window";
+  readonly weight = 1;
   #used = 0;
   #ends = 0;
   #now = 0;
@@ -69,6 +72,7 @@ class FixedWindow implements Quota {
 /** Windows lie end to end from the epoch; the one before counts by the share of it that the last windowMs still cover. */
 class SlidingWindow implements Quota {
   readonly algorithm = "sliding-window";
+  readonly weight = 1;
   #number = 0;
   #current = 0;
   #previous = 0;
@@ -112,26 +116,26 @@ class SlidingWindow implements Quota {
   }
 }
 
-/** Requests admitted in one ms. */
-interface Admitted {
-  at: number;
-  count: number;
-}
+const NUMBERS_PER_WEIGHT = 64;
 
 /** Every request admitted is remembered for a window. */
 class SlidingLog implements Quota {
   readonly algorithm = "sliding-log";
-  /** The oldest first. */
-  #log: Admitted[] = [];
+  /** When requests were admitted and how many in that ms, the oldest first: at, count, at, count. */
+  #log: number[] = [];
   #count = 0;
   #now = 0;
 
+  get weight(): number {
+    return 1 + Math.floor(this.#log.length / NUMBERS_PER_WEIGHT);
+  }
+
   turn({ windowMs }: Rule, now: number): void {
-    const isTurnedBack = now < this.#now;
-    const stays = this.#log.findIndex(({ at }) => at > now - windowMs);
-    const gone = this.#log.splice(0, stays < 0 ? this.#log.length : stays);
-    for (const { count } of gone) this.#count -= count;
-    if (isTurnedBack) for (const admitted of this.#log) admitted.at = Math.min(admitted.at, now);
+    const log = this.#log;
+    let gone = 0;
+    for (; gone < log.length && at(log, gone) <= now - windowMs; gone += 2) this.#count -= at(log, gone + 1);
+    if (gone > 0) log.splice(0, gone);
+    if (now < this.#now) for (let i = 0; i < log.length; i += 2) log[i] = Math.min(at(log, i), now);
     this.#now = now;
   }
 
@@ -140,22 +144,22 @@ class SlidingLog implements Quota {
   }
 
   take(count: number): void {
-    const last = this.#log.at(-1);
-    if (last?.at === this.#now) last.count += count;
-    else this.#log.push({ at: this.#now, count });
+    const log = this.#log;
+    if (log.at(-2) === this.#now) log[log.length - 1] = at(log, log.length - 1) + count;
+    else log.push(this.#now, count);
     this.#count += count;
   }
 
   passedMs({ windowMs }: Rule): number {
-    const last = this.#log.at(-1);
-    return last === undefined ? 0 : last.at + windowMs - this.#now;
+    const last = this.#log.at(-2);
+    return last === undefined ? 0 : last + windowMs - this.#now;
   }
 
   waitMs({ limit, windowMs }: Rule, wanted: number): number {
     let over = this.#count - (limit - wanted);
-    for (const { at, count } of this.#log) {
-      over -= count;
-      if (over <= 0) return at + windowMs - this.#now;
+    for (let i = 0; i < this.#log.length; i += 2) {
+      over -= at(this.#log, i + 1);
+      if (over <= 0) return at(this.#log, i) + windowMs - this.#now;
     }
     return windowMs;
   }
@@ -166,9 +170,14 @@ class SlidingLog implements Quota {
   }
 }
 
+function at(log: readonly number[], index: number): number {
+  return log[index] ?? 0;
+}
+
 /** GCRA, as a bucket that fills by one with each request admitted and leaks `limit` in a window; `burst` is its size. */
 class TokenBucket implements Quota {
   readonly algorithm = "token-bucket";
+  readonly weight = 1;
   /** In 1/windowMs of a request. */
   #level = 0;
   #at = 0;

@@ -191,3 +191,17 @@ describe.each<Algorithm>(["fixed-window", "sliding-window", "sliding-log", "toke
     expect(charge("b").allowed).toBe(true);
   });
 });
+
+test("sliding-log remembers so much in all, not so much for each of so many clients", () => {
+  let at = EPOCH;
+  const limits = createLimits({ now: () => at, max: 100 });
+  const charge = (key: string) => limits.charge([{ key, algorithm: "sliding-log", limit: 2000, windowMs: 60_000 }])[0];
+  // Of 1600 requests each one weighs 51: the first is forgotten for the second.
+  for (const key of ["first", "second"]) for (let i = 0; i < 1600; i++, at++) charge(key);
+  expect(charge("second")?.remaining).toBe(399);
+  expect(charge("first")?.remaining).toBe(1999);
+  // What is past weighs nothing: then there is room for a hundred.
+  at += 60_000;
+  for (let i = 0; i < 100; i++) charge(`${i}`);
+  expect(charge("0")?.remaining).toBe(1998);
+});
