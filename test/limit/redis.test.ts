@@ -70,7 +70,7 @@ describe("three sidecars with a reserve", () => {
 
 describe("while Redis is silent, three sidecars", () => {
   async function silenced(): Promise<Sidecar[]> {
-    const all = await Promise.all([sidecar(20), sidecar(20), sidecar(20)]);
+    const all = await Promise.all([sidecar(500), sidecar(500), sidecar(500)]);
     await vi.waitFor(() => expect(all.map(({ store }) => store.crowd().size)).toEqual([3, 3, 3]), { timeout: 5000 });
     return all;
   }
