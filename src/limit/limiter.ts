@@ -74,6 +74,7 @@ interface Quota {
   readonly client: string;
   /** Epoch ms. */
   readonly at: number;
+  readonly late: NonNullable<LimitQuestion["late"]>;
 }
 
 type Known = readonly (Verdict | undefined)[];
@@ -98,10 +99,9 @@ export function createLimiter({ global = [], clients, local, now }: LimiterOptio
     return plan;
   }
 
-  function questionFor({ rate }: PlannedLimit, { key, client, at }: Quota): LimitQuestion {
+  function questionFor({ rate }: PlannedLimit, { key, client, at, late }: Quota): LimitQuestion {
     const { algorithm, limit, window, burst = limit, enforce, reserve } = rate;
     const extra = reserve > 1 && reserves.mayBring(key, at) ? reserve - 1 : 0;
-    const late = (asked: LimitQuestion, verdict: Verdict) => heard(asked, verdict, at);
     return { key, client, algorithm, limit, windowMs: window, burst, enforced: enforce, extra, late };
   }
 
@@ -115,7 +115,7 @@ export function createLimiter({ global = [], clients, local, now }: LimiterOptio
 
   /** One of each quota that is held here already. */
   function spent({ limits }: Plan, keys: readonly string[], at: number): Known {
-    if (!limits.some(({ rate }) => rate.reserve > 1)) return NOTHING;
+    if (!limits.some(isReserving)) return NOTHING;
     return keys.map((key, i) => ((limits[i]?.rate.reserve ?? 0) > 1 ? reserves.spend(key, at) : undefined));
   }
 
@@ -141,17 +141,17 @@ export function createLimiter({ global = [], clients, local, now }: LimiterOptio
   function judged(asked: Asked, verdicts: Known, otherwise: "allowed" | "local" | "store-away"): Judged {
     const { plan } = asked;
     const all = together(asked, verdicts);
-    const refusing = all.filter(
-      (verdict, i) => verdict?.allowed === false && plan.limits[i]?.rate.enforce,
-    ) as Verdict[];
     const fields = quotaFields(plan, all);
+    if (!all.some(isOver)) return { allowed: true, outcome: otherwise, fields, retryAfterSeconds: 0 };
+    const refusing = all.filter((verdict, i): verdict is Verdict => {
+      return isOver(verdict) && plan.limits[i]?.rate.enforce === true;
+    });
     if (refusing.length > 0) {
       giveBack(asked);
       const outcome = asked.refused ? "refused-from-memory" : otherwise === "allowed" ? "refused" : otherwise;
       return { allowed: false, outcome, fields, retryAfterSeconds: Math.max(...refusing.map(reset)) };
     }
-    const isOver = all.some((verdict) => verdict?.allowed === false);
-    return { allowed: true, outcome: isOver ? "would-refuse" : otherwise, fields, retryAfterSeconds: 0 };
+    return { allowed: true, outcome: "would-refuse", fields, retryAfterSeconds: 0 };
   }
 
   return {
@@ -160,29 +160,41 @@ export function createLimiter({ global = [], clients, local, now }: LimiterOptio
       const plan = planWithout(planOf(route), request);
       const at = now();
       const address = clients.bucket(request);
+      // By map, here and below: a list that is pushed to takes room for 17.
       const clientsOf = plan.limits.map(({ rate }) => whose(rate.by, request, address));
       const keys = plan.limits.map(({ keyPrefix }, i) => keyPrefix + clientsOf[i]);
       const remembered = refusals.recall(keys, at);
       if (remembered !== undefined) return { questions: NOTHING, refused: true, plan, keys, known: remembered, at };
       const known = spent(plan, keys, at);
-      const questions: LimitQuestion[] = [];
-      for (const [i, limit] of plan.limits.entries()) {
-        const [key = "", client = ""] = [keys[i], clientsOf[i]];
-        if (known[i] === undefined) questions.push(questionFor(limit, { key, client, at }));
-      }
+      const late = (question: LimitQuestion, verdict: Verdict) => heard(question, verdict, at);
+      const questionOf = (limit: PlannedLimit, i: number) =>
+        questionFor(limit, { key: keys[i] ?? "", client: clientsOf[i] ?? "", at, late });
+      const questions =
+        known.length === 0
+          ? plan.limits.map(questionOf)
+          : plan.limits.flatMap((limit, i) => (known[i] === undefined ? [questionOf(limit, i)] : []));
       return { questions, refused: false, plan, keys, known, at };
     },
     judge(asked, verdicts) {
       if (asked.plan.limits.length === 0) return asked.plan === NO_LIMITS ? NOT_LIMITED : NOT_COUNTED;
       if (asked.refused || asked.questions.length === 0) return judged(asked, NOTHING, "allowed");
       if (verdicts === undefined) return judgeAlone(asked);
-      for (const [i, question] of asked.questions.entries()) {
+      for (let i = 0; i < asked.questions.length; i++) {
+        const question = asked.questions[i];
         const verdict = verdicts[i];
-        if (verdict !== undefined) heard(question, verdict, asked.at);
+        if (question !== undefined && verdict !== undefined) heard(question, verdict, asked.at);
       }
       return judged(asked, verdicts, "allowed");
     },
   };
+}
+
+function isReserving({ rate }: PlannedLimit): boolean {
+  return rate.reserve > 1;
+}
+
+function isOver(verdict: Verdict | undefined): boolean {
+  return verdict?.allowed === false;
 }
 
 /** Which of the plan's limits the store was asked about, in the order of the questions. */

@@ -68,8 +68,13 @@ export function planFor(
 
 /** The plan for a request as its client's exceptions leave it; `plan` itself where they leave all of it. */
 export function planWithout(plan: Plan, request: Request): Plan {
+  if (!plan.limits.some(hasExceptions)) return plan;
   const isCounted = ({ excepts }: PlannedLimit) => excepts === undefined || !excepts(request);
   return plan.limits.every(isCounted) ? plan : planOf(plan.limits.filter(isCounted));
+}
+
+function hasExceptions({ excepts }: PlannedLimit): boolean {
+  return excepts !== undefined;
 }
 
 /** Whole seconds, at least one: the draft knows no shorter window. */
