@@ -27,8 +27,6 @@ const GIVEN_UP_MS = BEAT_MS + 2000;
 // An attempt to connect and the wait before the next must both end well within `settle`.
 const ATTEMPT_MS = 500;
 const BACKOFF_MS = 200;
-// Between questions to a sentinel, in beats.
-const BEATS_PER_QUESTION = 4;
 
 /** Why a connection to what is no master any more is given up. */
 export const DEMOTED = "Redis has become a replica";
@@ -81,15 +79,14 @@ export function openConnections(options: ConnectionsOptions): Connections {
   const leave = (reason: string, isMeant = (_: OpenLine) => true) => {
     for (const line of all) if (isMeant(line)) line.leave(reason);
   };
-  let beats = 0;
   const timer = setInterval(() => {
     for (const line of all) line.tick();
-    if (++beats % BEATS_PER_QUESTION === 0) {
-      dialler.master?.().then(
-        (master) => leave(`the sentinels name another master: ${master}`, (line) => line.isElsewhere(master)),
-        () => {}, // without sentinels Redis goes on
-      );
-    }
+    // With each beat: a master that was replaced may take writes and answer for seconds, and must be left within FRESH_MS,
+    // when those that have left it begin to acknowledge writes (reach.ts).
+    dialler.master?.().then(
+      (master) => leave(`the sentinels name another master: ${master}`, (line) => line.isElsewhere(master)),
+      () => {}, // without sentinels Redis goes on
+    );
     options.changed();
   }, BEAT_MS);
   timer.unref();

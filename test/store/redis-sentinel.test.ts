@@ -2,6 +2,7 @@
 
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { FRESH_MS } from "../../src/store/connections.ts";
 import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
 import type { Reading } from "../../src/store/store.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
@@ -131,12 +132,23 @@ describe("a store behind Sentinel", () => {
   });
 });
 
+interface FakeSentinel {
+  readonly node: string;
+  name(other: TestRedis): void;
+  /** Resolves when the next question has been answered. */
+  asked(): Promise<void>;
+}
+
 /** Says whatever a test tells it to: a sentinel that the others may have left behind. */
-async function fakeSentinel(named: TestRedis): Promise<{ node: string; name(other: TestRedis): void }> {
+async function fakeSentinel(named: TestRedis): Promise<FakeSentinel> {
   let master = named;
+  let answered = () => {};
   const server = createServer((socket) => {
     socket.on("error", () => {});
-    socket.on("data", () => void socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$5\r\n${master.port}\r\n`));
+    socket.on("data", () => {
+      socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$5\r\n${master.port}\r\n`);
+      answered();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void server.close());
@@ -145,6 +157,10 @@ async function fakeSentinel(named: TestRedis): Promise<{ node: string; name(othe
     name(other) {
       master = other;
     },
+    asked: () =>
+      new Promise((resolve) => {
+        answered = resolve;
+      }),
   };
 }
 
@@ -159,6 +175,19 @@ describe("a master that others do not count as one any more", () => {
     await vi.waitUntil(() => store.health().detail.includes("name another master"), PATIENCE);
     await readable(store);
     expect(await two.command("EXISTS", "forebay:{fence}:slots")).toBe(1);
+  });
+
+  // Whoever came to the new one first acknowledges no write before that (reach.ts).
+  test("is left before those that have left it acknowledge a write", async () => {
+    const [one, two] = [await startRedis(), await startRedis()];
+    onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
+    const fake = await fakeSentinel(one);
+    const store = await connected({ sentinel: { name: "main", nodes: [fake.node] }, settle: 0, prefix: "late" });
+    await fake.asked();
+    fake.name(two);
+    const namedAt = performance.now();
+    await vi.waitUntil(() => store.health().state === "degraded", { ...PATIENCE, interval: 1 });
+    expect(performance.now() - namedAt).toBeLessThan(FRESH_MS);
   });
 
   test("has taken writes that are not forgotten when whoever wrote them comes to the new one", async () => {
