@@ -7,8 +7,8 @@ import type { Answer, Ask, LeaseAsk } from "./batch.ts";
 import { CLOCK_SLOT, FLOOR_SLOT, slotOf } from "./fence.ts";
 import { type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { digestOf, type RedisKeys } from "./redis-keys.ts";
-import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading } from "./store.ts";
-import { StoreUnavailable, within } from "./unavailable.ts";
+import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading, Verdict } from "./store.ts";
+import { StoreUnavailable, unavailable, within } from "./unavailable.ts";
 
 export interface Trips<V> {
   /** Where a primary key lives. */
@@ -111,7 +111,8 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
       }
     } catch (error) {
       if (leaseMs === 0) lease?.late();
-      throw error;
+      // The limits have been charged: what they said counts, whatever becomes of the rest.
+      throw verdicts === undefined || limits.length === 0 ? error : withVerdicts(error, verdicts);
     }
   }
 
@@ -177,6 +178,10 @@ const NOWHERE: Place = Object.freeze({ digest: "", line: 0 });
 
 function placeOf(digest: string, lines: number): Place {
   return { digest, line: (digest.charCodeAt(0) + digest.charCodeAt(1)) % lines };
+}
+
+function withVerdicts(cause: unknown, verdicts: readonly Verdict[]): StoreUnavailable {
+  return new StoreUnavailable(unavailable(cause).message, { cause, verdicts });
 }
 
 function isHint(place: Place): place is Hint {
