@@ -116,7 +116,9 @@ class Reaching implements Reach {
 
   explain(reason: string): void {
     this.#reason = reason;
-    if (this.#stage === "out") this.detail = reason;
+    if (this.#stage !== "out" || this.detail === reason) return;
+    this.detail = reason;
+    this.#unavailable = new StoreUnavailable(reason);
   }
 
   update(): void {

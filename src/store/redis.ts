@@ -217,7 +217,13 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
       journal.tick();
       presence.tick();
     },
-    lost: (reason) => reach.explain(reason.message),
+    lost(reason) {
+      reach.explain(reason.message);
+      if (told !== "") return;
+      // One that has never been in use has no change of health to tell of: a wrong password would never be in the log.
+      options.log?.("degraded", reason.message);
+      told = `degraded${reason.message}`;
+    },
   });
   const asking = connections.lines.map((line) => createAsking(line, { keys, deadline, clock }));
   const [first, askFirst] = [connections.lines[0], asking[0]];

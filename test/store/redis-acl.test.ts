@@ -47,6 +47,25 @@ describe("a user without rights", () => {
     await detailOf(others, (detail) => detail.toLowerCase().includes(missing));
   });
 
+  test("with a wrong password from the start finds the reason in the log, once, and never the password", async () => {
+    const told: string[] = [];
+    const store = stores.create({
+      url: url().replace(":secret@", ":not-the-one@"),
+      log: (state, detail) => void told.push(`${state} ${detail}`),
+    });
+    const hasTried = async () => Number(/failed_calls=(\d+)/.exec(await authentications())?.[1]) > 20;
+    await stores.redis.command("CONFIG", "RESETSTAT");
+    await vi.waitUntil(hasTried, PATIENCE);
+    expect(told).toEqual([expect.stringMatching(/^degraded WRONGPASS/)]);
+    expect(told.join() + store.health().detail).not.toContain("not-the-one");
+  });
+
+  const authentications = async () =>
+    String(await stores.redis.command("INFO", "commandstats"))
+      .split("\r\n")
+      .filter((line) => line.startsWith("cmdstat_hello") || line.startsWith("cmdstat_auth"))
+      .join(" ");
+
   test("to our keys is told so", async () => {
     await stores.redis.command(...aclOf(), "resetkeys", "~other:*");
     const store = stores.create({ url: url() });
