@@ -38,6 +38,7 @@ const BACKGROUND_LEASE_MS = 10_000;
 const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
   stored: "stored",
   "not-storable": "not-storable",
+  "not-flown": "failed",
   "server-error": "failed",
   failed: "failed",
 };
@@ -69,10 +70,11 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
       if (flight === undefined) return lead(visit, found, until);
       const followed = await follow(visit, flight, { reason, waitMs: until - now() });
       if (followed?.kind === "shared") return followed.response;
-      if (followed?.kind !== "stored") return unshared(visit, found, followed);
+      if (!mayLookAgain(followed)) return unshared(visit, found, followed);
       found = await again(visit);
       const stored = deliverable(found.decision);
-      if (stored !== undefined) return shared(visit, { reason, status: followed.status }, stored);
+      const status = followed.kind === "stored" ? followed.status : undefined;
+      if (stored !== undefined) return shared(visit, { reason, status }, stored);
       if (!found.reading.fence.shared || !mayCollapse(visit, found, now())) return alone(visit, found);
     }
   }
@@ -88,7 +90,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
     }
     const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs: waitOf(visit) });
     if (followed?.kind === "shared") return followed.response;
-    return followed?.kind === "stored" ? alone(visit, found) : unshared(visit, found, followed);
+    return mayLookAgain(followed) ? alone(visit, found) : unshared(visit, found, followed);
   }
 
   /** By itself: stored where it may be, shared with nobody under way. */
@@ -163,7 +165,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
       const before = stillDue(found, decided);
       // Without the lease another sidecar is at it.
       if (lease === undefined || before === undefined) {
-        flight.end({ kind: "not-storable" });
+        flight.end({ kind: "not-flown" });
         return lease?.release("failed");
       }
       flight.fence = latest.fence;
@@ -185,7 +187,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
 
   /** What a follower does whose flight brought nothing for it. An origin that cannot be asked is not asked once more for
    * each; after an error of its own it is, where nothing stale stands in: the error may have been about the leader. */
-  async function unshared(visit: Visit, found: Found, ending: Exclude<Followed, { kind: "stored" | "shared" }>) {
+  async function unshared(visit: Visit, found: Found, ending: Exclude<Followed, LookAgain | { kind: "shared" }>) {
     if (ending?.kind === "crowded") return insteadOfError(visit, found, { now: now(), collapsed: true }) ?? CROWDED;
     if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
     const status = ending.kind === "server-error" ? { status: ending.status } : {};
@@ -236,6 +238,13 @@ function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, n
   // What must be validated for each request would only make them wait in a row.
   if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
   return (reading.record?.passUntil ?? 0) <= now;
+}
+
+/** Endings after which the store may answer, though the flight itself does not. */
+type LookAgain = Extract<Ending, { kind: "stored" | "not-flown" }>;
+
+function mayLookAgain(followed: Followed): followed is LookAgain {
+  return followed?.kind === "stored" || followed?.kind === "not-flown";
 }
 
 /** The stored response that is to be validated behind; undefined: there is nothing to do any more, or no time to do it behind. */

@@ -102,6 +102,36 @@ test("what another sidecar has fetched anew meanwhile is not fetched once more",
   expect(other.seen).toHaveLength(0);
 });
 
+test("who asks while a refresh waits for a lease that another sidecar has asks again, not the origin each", async () => {
+  const world = await stored();
+  const { store } = world;
+  const asked = Promise.withResolvers<void>();
+  const gate = Promise.withResolvers<void>();
+  let isFirst = true;
+  const other = createWorld("routes: [{ path: /*, cache: { refreshAhead: 1 } }]", () => ({
+    ...store,
+    async lead(...question) {
+      const lead = await store.lead(...question);
+      if (!isFirst) return lead;
+      isFirst = false;
+      asked.resolve();
+      await gate.promise;
+      return { ...lead, lease: undefined, retryMs: 1 };
+    },
+  }));
+  other.origin = world.origin;
+  other.now = world.now += 58.5 * SECOND;
+  other.random = world.random;
+  expect((await other.request("/a")).text).toBe("v1");
+  await asked.promise;
+  other.now = world.now += 2 * SECOND;
+  const waiting = Array.from({ length: 20 }, () => other.request("/a"));
+  await settled();
+  gate.resolve();
+  for (const { text } of await Promise.all(waiting)) expect(text).toBe("v2");
+  expect(other.seen).toHaveLength(1);
+});
+
 test("an origin that fails behind a hit is nobody's trouble, and without refreshAhead nothing is asked", async () => {
   const world = await stored();
   world.now += 58.5 * SECOND;
