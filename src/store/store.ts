@@ -3,7 +3,8 @@
 //
 // The fence. Every invalidation advances one clock and writes the new time into the slot of each tag it names. A
 // stored value carries tags and the clock as it stood before its making began, its stamp. It is usable if neither
-// the floor nor the slot of any of its tags is later than its stamp. Nothing is searched, nothing can be missed.
+// the floor nor the slot of any of its tags is later than its stamp. Nothing is searched, nothing can be missed. Where
+// processes of different configurations meet, the tags that a question asks about count as the value's own.
 //
 // Answers that need no waiting (memory) are given without a promise, so that a hit costs no turn of the event loop.
 
@@ -132,7 +133,8 @@ export interface Reading<V> {
   readonly record: KeyRecord | undefined;
   /** The stored value, usable or not: one that is not may still be validated. */
   readonly stored: Stored<V> | undefined;
-  /** Neither the floor nor the slot of any of the value's tags is later than its stamp. */
+  /** Neither the floor nor the slot of any of the value's tags is later than its stamp; nor, in a store that is shared, of
+   * any tag asked about: it is what the value would carry now. */
   readonly usable: boolean;
   /** In the order of the question; undefined: the store could not be asked. */
   readonly verdicts: readonly Verdict[] | undefined;

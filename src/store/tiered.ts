@@ -38,6 +38,7 @@ export interface TieredOptions<V> {
 
 interface Held<V> {
   readonly stored: Stored<V>;
+  /** Of its tags and of those asked about: a sidecar of another configuration may have stored it without some. */
   readonly slots: readonly number[];
   readonly bytes: number;
   /** By the monotonic clock, when the question was sent that last found it usable. */
@@ -116,24 +117,25 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
 
   function lookBelow(question: Question): Soon<Reading<V>> {
     const sentAt = monotonic();
-    return andThen(below.look(question), (reading) => hold(question.key, reading, sentAt));
+    return andThen(below.look(question), (reading) => hold(question, reading, sentAt));
   }
 
-  function hold(key: Key | undefined, reading: Reading<V>, sentAt: number): Reading<V> {
+  function hold({ key, tags }: Pick<Question, "key" | "tags">, reading: Reading<V>, sentAt: number): Reading<V> {
     const { record, stored, usable, fence } = reading;
-    if (key && record && stored && usable && fence.shared) put(key, record.names, { stored, verifiedAt: sentAt });
+    if (key && record && stored && usable && fence.shared) put(key, record.names, { stored, tags, verifiedAt: sentAt });
     return reading;
   }
 
   function put(
     key: Key,
     names: readonly string[],
-    { stored, verifiedAt }: Pick<Held<V>, "stored" | "verifiedAt">,
+    { stored, tags, verifiedAt }: Pick<Held<V>, "stored" | "verifiedAt"> & Pick<Question, "tags">,
   ): void {
     if (stored.freshUntil <= now()) displace(key, names, stored);
     else {
-      const bytes = codec.size(stored) + 8 * stored.tags.length;
-      shelf.put(key, names, { stored, slots: heard.slotsOf(stored.tags), bytes, verifiedAt });
+      const slots = heard.slotsOf(joined(stored.tags, tags));
+      const bytes = codec.size(stored) + 8 * slots.length;
+      shelf.put(key, names, { stored, slots, bytes, verifiedAt });
     }
   }
 
@@ -145,16 +147,16 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
 
   return {
     look,
-    lead(key, ...question) {
+    lead(key, names, tags, leaseMs) {
       const sentAt = monotonic();
-      return andThen(below.lead(key, ...question), (lead) => {
-        hold(key, lead.reading, sentAt);
+      return andThen(below.lead(key, names, tags, leaseMs), (lead) => {
+        hold({ key, tags }, lead.reading, sentAt);
         return lead;
       });
     },
     watch: (key, names) => below.watch(key, names),
     put(key, names, stored) {
-      put(key, names, { stored, verifiedAt: UNVERIFIED });
+      put(key, names, { stored, tags: stored.tags, verifiedAt: UNVERIFIED });
       return below.put(key, names, stored);
     },
     siblings: (key) => below.siblings(key),
@@ -169,4 +171,9 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       return below.close();
     },
   };
+}
+
+/** Mostly the first names all that the second does. */
+function joined(tags: readonly string[], others: readonly string[]): readonly string[] {
+  return others.every((tag) => tags.includes(tag)) ? tags : [...new Set([...tags, ...others])];
 }

@@ -139,8 +139,10 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     if (stored === undefined) return { reading: nothing };
     const own = slotsOf(stored.tags);
     if (!own.every((slot) => answer.fence.has(slot))) return { reading: nothing, more: { names, slots: own } };
-    // A stamp later than the clock is damaged, or of a time that was lost.
-    const usable = stored.stamp <= clock && latestOf(answer, own) <= stored.stamp;
+    // A stamp later than the clock is damaged, or of a time that was lost. The tags asked about are those that it would
+    // be stored with today: a sidecar of another configuration may have given it others.
+    const latest = Math.max(fence.latest, latestOf(answer, own));
+    const usable = stored.stamp <= clock && latest <= stored.stamp;
     return { reading: { fence, record, stored, usable }, hint: { names, slots: own, text, record } };
   }
 

@@ -48,8 +48,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: "store/trips.ts",
-        find: "const usable = stored.stamp <= clock && latestOf(answer, own) <= stored.stamp;",
-        replace: "const usable = stored.stamp <= clock && latestOf(answer, []) <= stored.stamp;",
+        find: "const latest = Math.max(fence.latest, latestOf(answer, own));",
+        replace: "const latest = latestOf(answer, []);",
       },
     ],
     plans: [],

@@ -272,6 +272,15 @@ describe("with trust", () => {
 });
 
 describe("a notice", () => {
+  test("of a tag asked about ends trust at once, though another configuration stored the value without it", async () => {
+    const parts = make(1000);
+    const asked = { tags: ["a", "new"] };
+    await answered(parts, parts.look(asked), holding(ONE));
+    expect(parts.look(asked)).toMatchObject({ usable: true });
+    parts.below.notify({ clock: 11, tags: ["new"] });
+    expect((await answered(parts, parts.look(asked), AWAY)).asked).toMatchObject({ key: KEY });
+  });
+
   test("of a tag of the value ends trust at once", async () => {
     const parts = await warm(1000);
     parts.below.notify({ clock: 11, tags: ["own"] });
