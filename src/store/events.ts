@@ -85,7 +85,10 @@ class Stream implements Events {
   tell(what: Happening): number {
     const event: Event = { from: this.id, seq: ++this.#seq, at: this.#options.now(), what };
     this.#pass(event);
-    if (this.#options.bus === undefined || this.#queue.length >= MAX_QUEUED) return event.seq;
+    const isFull = this.#queue.length >= MAX_QUEUED;
+    // Whoever purges waits for answers to this one: in a flood the others go before it instead.
+    if (isFull && what.kind === "purged") void this.flush();
+    else if (isFull || this.#options.bus === undefined) return event.seq;
     this.#queue.push(event);
     this.#batchTimer ??= setTimeout(() => void this.flush(), BATCH_MS).unref();
     return event.seq;

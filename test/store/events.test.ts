@@ -250,6 +250,18 @@ describe("a receipt", () => {
     expect(await receipt).toMatchObject({ sidecars: 4, seen: 2 });
   });
 
+  it("is told of to the others in a flood of writes, too", async () => {
+    createReceipts({ store: purging, events: two, bus, elapsed });
+    const receipts = createReceipts({ store: purging, events: one, bus, elapsed });
+    for (let i = 0; i < 500; i++) one.tell({ kind: "invalidated", ...named([`${i}`]) });
+    const receipt = receipts.purge(["a"], 250);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(await receipt).toMatchObject({ sidecars: 2, seen: 2 });
+    expect(heard.at(-1)?.what).toMatchObject({ kind: "purged" });
+    expect(heard).toHaveLength(101);
+    expect(two.lost()).toBe(400);
+  });
+
   it("of a purge that the store has not taken says so, and asks nobody", async () => {
     const receipts = createReceipts({
       store: { purge: async () => ({ clock: undefined }) },
