@@ -8,7 +8,7 @@ import { createGate } from "./admin/gate.ts";
 import { type Purged, withPurgeMethod } from "./admin/purging.ts";
 import { responseCodec } from "./cache/codec.ts";
 import { createTagger } from "./cache/invalidation.ts";
-import { purgeOf, purgeOfTarget } from "./cache/purge.ts";
+import { type Purge as Asked, purgeOf, purgeOfTarget } from "./cache/purge.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
@@ -154,17 +154,16 @@ function createPurge(
   { log, ...parts }: Pick<Opened, "store" | "events" | "bus" | "crowd"> & { log: Log },
 ) {
   const receipts = createReceipts({ ...parts, elapsed: () => performance.now() });
-  async function purged(tags: readonly string[] | undefined, waitMs: number): Promise<Purged> {
-    const receipt = await receipts.purge(tags, waitMs);
+  async function purged(asked: Asked, waitMs: number): Promise<Purged> {
+    if (asked.kind === "mistake") return asked;
+    const receipt = await receipts.purge(asked.tags, waitMs);
     log.info("purged", { ...receipt });
     return { kind: "receipt", receipt };
   }
   const allowed = config.purge && createClients(config.purge.allow);
   return {
-    async asked(what: unknown, isForAll: boolean): Promise<Purged> {
-      const asked = purgeOf(what, config.routes);
-      return asked.kind === "mistake" ? asked : purged(asked.tags, isForAll ? RECEIPT_OF_ALL_MS : RECEIPT_MS);
-    },
+    asked: (what: unknown, isForAll: boolean): Promise<Purged> =>
+      purged(purgeOf(what, config.routes), isForAll ? RECEIPT_OF_ALL_MS : RECEIPT_MS),
     byMethod: (handler: Handler): Handler =>
       allowed === undefined
         ? handler

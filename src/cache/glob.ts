@@ -12,7 +12,8 @@ const SEGMENT: Step = { kind: "segment" };
 
 /**
  * Whether some path matches both. `pattern` as in the configuration: text, `:name` for one segment, a trailing `*`. Case
- * does not count, nor how slashes are repeated, nor one at the end of the route's; an escape, and what must be escaped, may stand for anything.
+ * does not count, nor how slashes are repeated, nor one at the end of the route's; an escape, and what must be escaped, may stand for anything,
+ * and a "?" may begin a query, which is none of a path's.
  */
 export function mayMeet(glob: string, pattern: string): boolean {
   const bare = pattern.replace(/\/$/, "");
@@ -23,6 +24,7 @@ function meets(glob: string, pattern: string): boolean {
   const steps = stepsOf(pattern, /:[a-z]\w*|\*/gi, (wild) => (wild === "*" ? REST : SEGMENT));
   let reached: ReadonlySet<number> = withSkipped([0], steps);
   for (const step of stepsOf(glob, /[*?]/g, (wild) => (wild === "*" ? REST : ANY))) {
+    if (step === ANY && reached.has(steps.length)) return true; // what begins here may be meant as a query
     reached = withSkipped(reachedBy(step, reached, steps), steps);
     if (reached.size === 0) return false;
   }

@@ -4,6 +4,7 @@
 
 import { mayMeet } from "./glob.ts";
 import { namedTag, pathTag, routeTag } from "./invalidation.ts";
+import { pathOf } from "./key.ts";
 import { MAX_TAG_LENGTH } from "./own-tags.ts";
 
 /** A route that may be purged, or whose paths may match. */
@@ -43,9 +44,12 @@ export function purgeOf(what: unknown, routes: readonly PurgeableRoute[]): Purge
   return OF[name]?.(value, { host: asked.host, routes }) ?? mistake(WANTED);
 }
 
-/** What PURGE of one target means: all that is stored for its path. */
-export function purgeOfTarget(authority: string, target: string): readonly string[] {
-  return [pathTag(authority, target)];
+/** What PURGE of one target means: all that is stored for its path. Elsewhere an asterisk is a wildcard there: nobody is to
+ * believe that it was one here, too. */
+export function purgeOfTarget(authority: string, target: string): Purge {
+  if (pathOf(target).includes("*"))
+    return mistake('A pattern is a "glob", for /api/purge; write a plain asterisk as %2A.');
+  return tagged([pathTag(authority, target)]);
 }
 
 interface Context {
@@ -57,16 +61,15 @@ const OF: Readonly<Record<string, (value: string, context: Context) => Purge>> =
   url(value) {
     const url = /^https?:\/\//i.test(value) ? URL.parse(value) : null;
     if (url === null) return mistake('"url" must begin with http:// or https:// and name a host.');
-    return tagged(purgeOfTarget(url.host, url.pathname));
+    return purgeOfTarget(url.host, url.pathname);
   },
   path(value, { host }) {
     if (!value.startsWith("/")) return mistake('"path" must begin with /.');
-    if (value.includes("*")) return mistake('A pattern is a "glob", not a "path".');
     const authority = typeof host === "string" ? authorityOf(host) : undefined;
     if (authority === undefined) {
       return mistake('"path" is of one host: write "host" as well, as clients write it, or the whole "url".');
     }
-    return tagged(purgeOfTarget(authority, value));
+    return purgeOfTarget(authority, value);
   },
   tag(value) {
     return value.length > MAX_TAG_LENGTH

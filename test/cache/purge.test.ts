@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { pathTag } from "../../src/cache/invalidation.ts";
 import { purgeOf, purgeOfTarget } from "../../src/cache/purge.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { normalPath } from "../../src/config/pattern.ts";
@@ -27,7 +28,7 @@ function tagsOf(what: unknown): readonly string[] | undefined {
 
 describe("a purge", () => {
   it("of a URL or a path is of all that is stored for the path, as a write there is", () => {
-    const tag = purgeOfTarget("shop.test", "/products/1");
+    const tag = [pathTag("shop.test", "/products/1")];
     for (const what of [
       { url: "http://shop.test/products/1" },
       { url: "https://SHOP.test:443/products/1?page=2#x" },
@@ -53,13 +54,14 @@ describe("a purge", () => {
       "route:/products/:id",
       "route:/products/:id/reviews",
     ]);
-    expect(tagsOf({ glob: "/products/?" })).toEqual(["route:/products/:id"]);
+    expect(tagsOf({ glob: "/products/?" })).toEqual(["route:/products", "route:/products/:id"]);
     expect(tagsOf({ glob: "/p*/1/rev*" })).toEqual(["route:/products/:id/reviews"]);
-    expect(tagsOf({ glob: "/?roducts" })).toEqual(["route:/products"]);
+    expect(tagsOf({ glob: "/?roducts" })).toEqual(["route:/", "route:/products"]);
     expect(tagsOf({ glob: "/products" })).toEqual(["route:/products"]);
     expect(tagsOf({ glob: "//products" })).toEqual(["route:/products"]);
     expect(tagsOf({ glob: "/search*" })).toEqual(["route:/search*", "route:other.test/search"]);
-    expect(tagsOf({ glob: "/search?q" })).toEqual(["route:/search*"]);
+    expect(tagsOf({ glob: "/search?q=1&page=*" })).toEqual(["route:/search*", "route:other.test/search"]);
+    expect(tagsOf({ glob: "/product?" })).toEqual(["route:/products"]);
     expect(tagsOf({ glob: "/case/1*" })).toEqual(["route:/Case/:id"]);
     expect(tagsOf({ glob: "/A b*" })).toEqual(["route:/a%20b/*"]);
     expect(tagsOf({ glob: "*" })).toHaveLength(routes.length);
@@ -82,6 +84,7 @@ describe("a purge", () => {
     { path: "/products" },
     { path: "products", host: "shop.test" },
     { path: "/products/*", host: "shop.test" },
+    { url: "http://shop.test/products/*" },
     { path: "/products", host: "shop.test/x" },
     { path: "/products", host: "a@shop.test" },
     { path: "/products", host: 1 },
@@ -95,6 +98,14 @@ describe("a purge", () => {
     { constructor: "a" },
   ])("is none of %j", (what) => {
     expect(purgeOf(what, routes).kind).toBe("mistake");
+  });
+
+  it("with PURGE is of one path, and an asterisk in it is no wildcard that would purge nothing", () => {
+    expect(purgeOfTarget("shop.test", "/a?b=*")).toEqual({ kind: "tags", tags: [pathTag("shop.test", "/a")] });
+    expect(purgeOfTarget("shop.test", "/a/*").kind).toBe("mistake");
+    const plain = pathTag("shop.test", "/a/*");
+    expect(purgeOfTarget("shop.test", "/a/%2A")).toEqual({ kind: "tags", tags: [plain] });
+    expect(tagsOf({ url: "http://shop.test/a/%2a" })).toEqual([plain]);
   });
 
   it("never throws, whatever is typed", () => {
