@@ -1,11 +1,11 @@
 // Who may ask the admin listener for more than health? Whoever has the token; where there is none, whoever reaches it on
-// this machine's loopback, but no web page that an operator's browser shows: neither by a request across sites nor under
-// a name of its own that leads to this address (DNS rebinding).
+// this machine's loopback, but nobody for whom a proxy on this machine asks, and no web page that an operator's browser
+// shows: neither by a request across sites nor under a name of its own that leads to this address (DNS rebinding).
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import { isIP } from "node:net";
-import { field } from "../http/fields.ts";
-import type { Request, Response } from "../http/message.ts";
+import { field, has } from "../http/fields.ts";
+import type { Fields, Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 
 interface GateOptions {
@@ -32,15 +32,31 @@ function withToken(wanted: Uint8Array): Gate {
   };
 }
 
+/** Somebody else's request that a neighbour passes on is not the neighbour's. */
+export function isForwarded(fields: Fields): boolean {
+  return FORWARDING.some((name) => has(fields, name));
+}
+
+const FORWARDING = [
+  ...["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"],
+  ...["cdn-loop", "cf-connecting-ip", "true-client-ip"],
+];
+
+/** Whether a page that a browser shows asks, if not the listener's own. */
+export function isOfOtherPage({ authority, fields }: Pick<Request, "authority" | "fields">): boolean {
+  const origin = field(fields, "origin");
+  if (origin !== undefined && origin !== `http://${authority}`) return true;
+  const site = field(fields, "sec-fetch-site") ?? "none";
+  return site !== "none" && site !== "same-origin";
+}
+
 function fromThisMachine({ authority, fields }: Request): Response | undefined {
   const host = /^\[?(.*?)\]?(?::\d+)?$/.exec(authority)?.[1] ?? "";
   if (isIP(host) === 0 && host !== "localhost") {
     return problem(403, "Ask for this by localhost or an address, or set adminToken in the configuration.");
   }
-  const origin = field(fields, "origin");
-  if (origin !== undefined && origin !== `http://${authority}`) return problem(403, "Not for pages of other sites.");
-  const site = field(fields, "sec-fetch-site") ?? "none";
-  return site === "none" || site === "same-origin" ? undefined : problem(403, "Not for pages of other sites.");
+  if (isForwarded(fields)) return problem(403, "Set adminToken in the configuration to be asked through a proxy.");
+  return isOfOtherPage({ authority, fields }) ? problem(403, "Not for pages of other sites.") : undefined;
 }
 
 function digest(text: string): Uint8Array {

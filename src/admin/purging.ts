@@ -1,9 +1,10 @@
 // How an operator purges: POST /api/purge on the admin listener, with what is meant as JSON, and PURGE on the public one.
 // What is meant is cache/purge.ts' affair, what is answered that of store/receipts.ts.
 
-import { field, has } from "../http/fields.ts";
+import { field } from "../http/fields.ts";
 import type { Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
+import { isForwarded, isOfOtherPage } from "./gate.ts";
 import { json, readJson } from "./json.ts";
 
 /** A receipt to be shown, or what is wrong with what was asked. */
@@ -42,14 +43,10 @@ export function withPurgeMethod<Answer extends Response | Promise<Response>>(
 ): (request: Request) => Answer | Response | Promise<Response> {
   return (request) => {
     if (request.method !== "PURGE") return handler(request);
-    if (!allows(request.peer) || isForwarded(request)) return problem(403, "PURGE is not allowed from there.");
+    const isForeign = isForwarded(request.fields) || isOfOtherPage(request);
+    if (!allows(request.peer) || isForeign) return problem(403, "PURGE is not allowed from there.");
     return purge(request.authority, request.target).then(answered);
   };
-}
-
-/** Somebody else's request that a neighbour passes on is not the neighbour's. */
-function isForwarded({ fields }: Request): boolean {
-  return ["x-forwarded-for", "forwarded", "x-real-ip", "via"].some((name) => has(fields, name));
 }
 
 /** 202: taken, but the store does not know yet. */

@@ -40,6 +40,14 @@ describe("the gate to what the admin listener does", () => {
     }
   });
 
+  it("lets nobody pass for whom a proxy on this machine asks, but by the token", () => {
+    for (const name of ["X-Forwarded-For", "Forwarded", "Via", "X-Real-IP", "X-Forwarded-Host", "CF-Connecting-IP"]) {
+      expect(statusOf({}, "127.0.0.1:8081", [name, "192.0.2.1"])).toBe(403);
+      const fields = [name, "192.0.2.1", "Authorization", `Bearer ${TOKEN}`];
+      expect(statusOf({ token: TOKEN }, "127.0.0.1:8081", fields)).toBeUndefined();
+    }
+  });
+
   it("lets no page of another site pass, under whatever name it asks", () => {
     for (const authority of ["evil.test", "evil.test:8081", "localhost.evil.test", "127.0.0.1.evil.test"]) {
       expect(statusOf({}, authority)).toBe(403);

@@ -87,6 +87,12 @@ describe("PURGE on the public listener", () => {
     expect(purges).toHaveLength(1);
   });
 
+  it("is refused to a page of another site in a browser that may purge", async () => {
+    expect(await send({}, ["Origin", "http://evil.test"])).toBe(403);
+    expect(await send({}, ["Sec-Fetch-Site", "cross-site"])).toBe(403);
+    expect(purges).toHaveLength(1);
+  });
+
   it("leaves other methods alone, PURGE in other letters among them", async () => {
     for (const method of ["GET", "purge", "DELETE"]) expect(await send({ method })).toBe(204);
     expect(purges).toHaveLength(1);
