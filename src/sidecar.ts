@@ -5,11 +5,7 @@ import { randomUUID } from "node:crypto";
 import { withAccessLog } from "./access.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { createGate } from "./admin/gate.ts";
-import { type Purged, withPurgeMethod } from "./admin/purging.ts";
-import { responseCodec } from "./cache/codec.ts";
 import { createTagger } from "./cache/invalidation.ts";
-import { type Purge as Asked, purgeOf, purgeOfTarget } from "./cache/purge.ts";
-import type { StoredResponse } from "./cache/stored-response.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
 import type { Response } from "./http/message.ts";
@@ -18,16 +14,9 @@ import { createClients } from "./limit/client.ts";
 import { createLimiter } from "./limit/limiter.ts";
 import type { Log } from "./log.ts";
 import { createProxy } from "./proxy.ts";
-import { createListener, type Handler } from "./server/server.ts";
-import { createAnnouncingStore } from "./store/announcing.ts";
-import type { Bus } from "./store/bus.ts";
-import { createEvents, type Events } from "./store/events.ts";
-import { createFailOpenStore } from "./store/fail-open.ts";
-import { createLimits } from "./store/limits.ts";
-import { createMemoryStore } from "./store/memory.ts";
-import { createReceipts } from "./store/receipts.ts";
-import type { Crowd, Health, LimitQuestion, Store } from "./store/store.ts";
-import { createTieredStore } from "./store/tiered.ts";
+import { createPurges } from "./purges.ts";
+import { createListener } from "./server/server.ts";
+import { openStorage } from "./storage.ts";
 import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
 import { createUpstream, type Upstream } from "./upstream/upstream.ts";
 
@@ -39,13 +28,10 @@ export interface Sidecar {
   close(): Promise<void>;
 }
 
-/** How many clients' quotas are counted in this process while Redis is away. */
-const LOCAL_QUOTAS = 100_000;
-const BREAKER = { failures: 5, openMs: 1000 };
-
 /** Starts to serve. Rejects where an address cannot be bound. */
 export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
-  const { store, local, events, ...others } = await openStore(config, log);
+  const storage = await openStorage(config, log);
+  const { store, local, events } = storage;
   const upstream = createUpstream(config.origin);
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
@@ -66,18 +52,18 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     random: Math.random,
   });
   let isReady = false;
-  const purge = createPurge(config, { store, events, log, ...others });
+  const purges = createPurges(config, { ...storage, log });
   const admin = createListener(
     createAdmin({
       health: () => ({ store: store.health() }),
       isReady: () => isReady,
       gate: createGate({ token: config.adminToken ?? "", isLocal: isOnLoopback(config.admin) }),
-      purge: purge.asked,
+      purge: purges.asked,
       events,
     }),
   );
   const observed = withAccessLog(proxy, { log, wanted: config.log, client: clients.bucket });
-  const listener = createListener(purge.byMethod(observed.handler), {
+  const listener = createListener(purges.byMethod(observed.handler), {
     log: { error: (context, message) => log.error(message, { ...context }) },
     ...observed.options,
   });
@@ -104,74 +90,6 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     await Promise.all([store.close(), upstream.close(0), listener.drain(0), admin.drain(0)]);
     throw error;
   }
-}
-
-interface Opened {
-  readonly store: Store<StoredResponse>;
-  /** What counts while the store is silent. */
-  readonly local: Parameters<typeof createLimiter>[0]["local"];
-  readonly events: Events;
-  /** Of the others that share the store, where there may be some. */
-  readonly bus?: Bus;
-  readonly crowd?: () => Crowd;
-}
-
-/** Memory alone, or memory above Redis, whose every failure is a miss. */
-async function openStore({ store: { prefix, redis, fence, memory } }: Config, log: Log): Promise<Opened> {
-  const common = { maxBytes: memory.max, slots: fence.slots, codec: responseCodec, now: Date.now };
-  const counts = createLimits({ now: Date.now, max: LOCAL_QUOTAS });
-  // Memory never falls silent: nothing need be noted for that.
-  if (redis === undefined) {
-    const events = createEvents({ now: Date.now });
-    const store = createAnnouncingStore(createMemoryStore(common), events);
-    return { store, local: { charge: counts.charge }, events };
-  }
-  // Loaded where it is used: 20 MB.
-  const { createRedisStore } = await import("./store/redis.ts");
-  const told = (state: Health["state"], detail: string) =>
-    log[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
-  const warn = (risk: string) => log.warn("store at risk", { detail: risk });
-  const shared = createRedisStore({ ...redis, prefix, slots: fence.slots, codec: responseCodec, log: told, warn });
-  const { bus, crowd } = shared;
-  const events = createEvents({ bus, now: Date.now });
-  const changed = (open: boolean, reason: string) => void events.tell({ kind: "breaker", open, reason });
-  const store = createTieredStore(createFailOpenStore(shared, { breaker: BREAKER, log, changed }), {
-    ...common,
-    trustMs: memory.trust,
-  });
-  const charge = (questions: readonly LimitQuestion[]) => counts.charge(questions, crowd());
-  const local = { charge, note: counts.note };
-  return { store: createAnnouncingStore(store, events), local, events, bus, crowd };
-}
-
-/** How long a receipt waits for the other sidecars to say that they have heard, ms; and where all are to be waited for. */
-const RECEIPT_MS = 250;
-const RECEIPT_OF_ALL_MS = 5000;
-
-/** What an operator purges, by the admin listener or by PURGE. */
-function createPurge(
-  config: Config,
-  { log, ...parts }: Pick<Opened, "store" | "events" | "bus" | "crowd"> & { log: Log },
-) {
-  const receipts = createReceipts({ ...parts, elapsed: () => performance.now() });
-  async function purged(asked: Asked, waitMs: number): Promise<Purged> {
-    if (asked.kind === "mistake") return asked;
-    const receipt = await receipts.purge(asked.tags, waitMs);
-    log.info("purged", { ...receipt });
-    return { kind: "receipt", receipt };
-  }
-  const allowed = config.purge && createClients(config.purge.allow);
-  return {
-    asked: (what: unknown, isForAll: boolean): Promise<Purged> =>
-      purged(purgeOf(what, config.routes), isForAll ? RECEIPT_OF_ALL_MS : RECEIPT_MS),
-    byMethod: (handler: Handler): Handler =>
-      allowed === undefined
-        ? handler
-        : withPurgeMethod(handler, {
-            allows: allowed.trusts,
-            purge: (authority, target) => purged(purgeOfTarget(authority, target), RECEIPT_MS),
-          }),
-  };
 }
 
 function isOnLoopback(address: Config["admin"]): boolean {

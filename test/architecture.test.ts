@@ -38,7 +38,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   passage: ["http", "type:cache", "type:limit"],
   outbound: ["http", "type:cache", "type:limit", "type:upstream"],
   access: ["http", "store/store.ts", "type:log", "type:passage", "type:server"],
-  sidecar: [...ALL, "access"],
+  storage: ["cache", "store", "type:limit", "type:config", "type:log"],
+  purges: ["admin", "cache", "limit", "store", "type:storage", "type:server", "type:config", "type:log"],
+  sidecar: [...ALL, "access", "storage", "purges"],
   cli: [...ALL, "sidecar"],
   main: [...ALL, "sidecar", "cli"],
 };
