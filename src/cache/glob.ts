@@ -9,39 +9,59 @@ type Wild = "any" | "segment" | "rest";
 const REST: Step = { kind: "rest" };
 const ANY: Step = { kind: "any" };
 const SEGMENT: Step = { kind: "segment" };
+const SLASH: Step = { kind: "one", character: "/" };
 
 /**
- * Whether some path matches both. `pattern` as in the configuration: text, `:name` for one segment, a trailing `*`. Case
- * does not count, nor how slashes are repeated, nor one at the end of the route's; an escape, and what must be escaped, may stand for anything,
- * and a "?" may begin a query, which is none of a path's.
+ * Whether some path matches both `glob` and what the returned function is given: a pattern as in the configuration: text,
+ * `:name` for one segment, a trailing `*`. Case does not count, nor how slashes are repeated, nor one at the end of the
+ * route's; an escape, and what must be escaped, may stand for anything, and a "?" may begin a query, which is none of a path's.
+ * There may be thousands of routes, and all other requests wait meanwhile: a glob is taken apart once.
  */
-export function mayMeet(glob: string, pattern: string): boolean {
-  const bare = pattern.replace(/\/$/, "");
-  return meets(glob, bare) || meets(glob, `${bare}/`);
+export function createGlob(glob: string): (pattern: string) => boolean {
+  const steps = stepsOf(glob, /[*?]/g, (wild) => (wild === "*" ? REST : ANY));
+  return (pattern) => {
+    const bare = pattern.replace(/\/+$/, "");
+    return meets(steps, [...stepsOf(bare, /:[a-z]\w*|\*/gi, (wild) => (wild === "*" ? REST : SEGMENT)), SLASH]);
+  };
 }
 
-function meets(glob: string, pattern: string): boolean {
-  const steps = stepsOf(pattern, /:[a-z]\w*|\*/gi, (wild) => (wild === "*" ? REST : SEGMENT));
-  let reached: ReadonlySet<number> = withSkipped([0], steps);
-  for (const step of stepsOf(glob, /[*?]/g, (wild) => (wild === "*" ? REST : ANY))) {
-    if (step === ANY && reached.has(steps.length)) return true; // what begins here may be meant as a query
-    reached = withSkipped(reachedBy(step, reached, steps), steps);
-    if (reached.size === 0) return false;
+/** `pattern` may end before its last step, a slash. */
+function meets(glob: readonly Step[], pattern: readonly Step[]): boolean {
+  const end = pattern.length;
+  /** 1 where one may be in `pattern` after what was taken of `glob`. */
+  let reached = new Uint8Array(end + 1);
+  let next = new Uint8Array(end + 1);
+  const isAtEnd = () => reached[end] === 1 || reached[end - 1] === 1;
+  reached[0] = 1;
+  skip(reached, pattern);
+  for (const step of glob) {
+    const first = reached.indexOf(1);
+    if (first < 0) return false;
+    if (step === ANY && isAtEnd()) return true; // what begins here may be meant as a query
+    if (step === REST) {
+      reached.fill(1, first);
+      continue;
+    }
+    next.fill(0);
+    for (let at = first; at < end; at++) {
+      const other = pattern[at] as Step;
+      if (reached[at] === 1 && areAlike(step, other)) next[isLong(other) ? at : at + 1] = 1;
+    }
+    skip(next, pattern);
+    [reached, next] = [next, reached];
   }
-  return reached.has(steps.length);
+  return isAtEnd();
 }
 
-/** Where in `steps` one may be after `step`, from each place in `from`. */
-function reachedBy(step: Step, from: ReadonlySet<number>, steps: readonly Step[]): number[] {
-  if (step.kind === "rest" || step.kind === "segment") {
-    const first = Math.min(...from);
-    return Array.from({ length: steps.length - first + 1 }, (_, i) => first + i);
+/** What stands for any length stands for nothing, too. */
+function skip(reached: Uint8Array, pattern: readonly Step[]): void {
+  for (let at = 0; at < pattern.length; at++) {
+    if (reached[at] === 1 && isLong(pattern[at] as Step)) reached[at + 1] = 1;
   }
-  return [...from].flatMap((at) => {
-    const other = steps[at];
-    if (other === undefined || !areAlike(step, other)) return [];
-    return other.kind === "rest" || other.kind === "segment" ? [at] : [at + 1];
-  });
+}
+
+function isLong({ kind }: Step): boolean {
+  return kind === "rest" || kind === "segment";
 }
 
 function areAlike(step: Step, other: Step): boolean {
@@ -50,30 +70,23 @@ function areAlike(step: Step, other: Step): boolean {
   return other.kind !== "segment" || step.character !== "/";
 }
 
-/** What stands for any length stands for nothing, too. */
-function withSkipped(places: readonly number[], steps: readonly Step[]): ReadonlySet<number> {
-  const reached = new Set(places);
-  for (const at of reached) {
-    const kind = steps[at]?.kind;
-    if (kind === "rest" || kind === "segment") reached.add(at + 1);
-  }
-  return reached;
-}
-
 const PLAIN = /^[\w/.~!$&'()+,;=:@-]$/;
 
 function stepsOf(text: string, wilds: RegExp, stepFor: (wild: string) => Step): Step[] {
   const steps: Step[] = [];
+  const push = (step: Step) => {
+    if (step !== REST || steps.at(-1) !== REST) steps.push(step);
+  };
   const plain = (part: string) => {
     for (const character of part.toLowerCase().replace(/%[\da-f]{2}/g, "%")) {
       const isRepeated = character === "/" && isSlash(steps.at(-1));
-      if (!isRepeated) steps.push(PLAIN.test(character) ? { kind: "one", character } : REST);
+      if (!isRepeated) push(PLAIN.test(character) ? { kind: "one", character } : REST);
     }
   };
   let end = 0;
   for (const found of text.matchAll(wilds)) {
     plain(text.slice(end, found.index));
-    steps.push(stepFor(found[0]));
+    push(stepFor(found[0]));
     end = found.index + found[0].length;
   }
   plain(text.slice(end));

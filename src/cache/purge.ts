@@ -2,7 +2,7 @@
 // for them, in every query and variant; a route and a tag for what carries them on all hosts. A glob is widened to the
 // routes whose paths it may match: nothing is searched for, and fetches under way are fenced like what is stored.
 
-import { mayMeet } from "./glob.ts";
+import { createGlob } from "./glob.ts";
 import { namedTag, pathTag, routeTag } from "./invalidation.ts";
 import { pathOf } from "./key.ts";
 import { MAX_TAG_LENGTH } from "./own-tags.ts";
@@ -22,7 +22,7 @@ export type Purge =
 
 const WANTED = 'Name one of "url", "path" with "host", "tag", "route", "glob", or write "all": true.';
 const MAX_LENGTH = 16_384;
-const MAX_GLOB_LENGTH = 1024;
+const MAX_GLOB_LENGTH = 256;
 const NAMES = ["url", "path", "tag", "route", "glob", "all"];
 
 /** `what` is JSON as it came. */
@@ -87,7 +87,8 @@ const OF: Readonly<Record<string, (value: string, context: Context) => Purge>> =
   glob(value, { routes }) {
     if (value.length > MAX_GLOB_LENGTH) return mistake(`"glob" must be text of 1 to ${MAX_GLOB_LENGTH} characters.`);
     if (!/^[/*?]/.test(value)) return mistake('"glob" must begin with / or a wildcard: it is matched with paths.');
-    const matched = routes.filter(({ path }) => mayMeet(value, path));
+    const mayMeet = createGlob(value);
+    const matched = routes.filter(({ path }) => mayMeet(path));
     if (matched.length === 0) return mistake("No path that the glob matches is of a route.");
     return tagged(matched.map(({ id }) => routeTag(id)));
   },

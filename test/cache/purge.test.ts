@@ -108,6 +108,15 @@ describe("a purge", () => {
     expect(tagsOf({ url: "http://shop.test/a/%2a" })).toEqual([plain]);
   });
 
+  it("of a glob that is all wildcards takes no time that matters, however many routes there are", () => {
+    const many = Array.from({ length: 2000 }, (_, i) => ({ id: `r${i}`, path: `/things/a${i}/:id/`, host: undefined }));
+    const began = performance.now();
+    expect(purgeOf({ glob: `${"*".repeat(255)}!` }, many).kind).toBe("tags");
+    expect(purgeOf({ glob: "*a".repeat(128) }, many).kind).toBe("tags");
+    expect(performance.now() - began).toBeLessThan(5000);
+    expect(purgeOf({ glob: `/${"*".repeat(256)}` }, many).kind).toBe("mistake");
+  });
+
   it("never throws, whatever is typed", () => {
     fc.assert(fc.property(fc.jsonValue(), (what) => void purgeOf(what, routes)));
     const keys = fc.constantFrom("url", "path", "tag", "route", "glob", "host");
