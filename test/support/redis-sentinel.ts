@@ -5,7 +5,6 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vi } from "vitest";
 import { end, findProgram, freePort, launchProgram, sendOnce, startRedis, type TestRedis } from "./redis.ts";
 
 export interface TestSentinel {
@@ -25,14 +24,15 @@ export interface TestSentinel {
 }
 
 const NAME = "main";
-const PATIENCE = { timeout: 60_000, interval: 50 };
+const PATIENCE_MS = 60_000;
+const INTERVAL_MS = 50;
 
 /** `args` are appended to the command line of the servers. */
 export async function startSentinel(args: readonly string[] = []): Promise<TestSentinel> {
   const first = await startRedis(args);
   const second = await startRedis([...args, "--replicaof", "127.0.0.1", String(first.port)]);
   const servers = [first, second];
-  await vi.waitUntil(async () => String(await first.command("INFO", "replication")).includes("state=online"), PATIENCE);
+  await found(async () => String(await first.command("INFO", "replication")).includes("state=online"));
   const folder = mkdtempSync(join(tmpdir(), "forebay-sentinel-"));
   const sentinels = await Promise.all([0, 1, 2].map((index) => launchSentinel(folder, { index, watched: first.port })));
   const ask = (port: number, ...words: string[]) => sendOnce(`redis://127.0.0.1:${port}`, ["SENTINEL", ...words]);
@@ -43,18 +43,18 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
     return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
   }
 
-  const current = () => vi.waitUntil(master, PATIENCE);
+  const current = () => found(master);
   const movedFrom = (old: TestRedis) =>
-    vi.waitUntil(async () => {
+    found(async () => {
       const now = await master();
       return now !== old && now;
-    }, PATIENCE);
+    });
   // Each knows the replica and both others: then they can fail over.
-  await vi.waitUntil(async () => {
+  await found(async () => {
     const seen = await Promise.all(sentinels.map(({ port }) => ask(port, "MASTER", NAME)));
     const facts = seen.map((reply) => new Map(pairs(reply)));
     return facts.every((each) => each.get("num-slaves") === "1" && each.get("num-other-sentinels") === "2");
-  }, PATIENCE);
+  });
   return {
     name: NAME,
     nodes: sentinels.map(({ port }) => `127.0.0.1:${port}`),
@@ -64,7 +64,8 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
     async failover() {
       const old = await current();
       const tell = () => ask(sentinels[0]?.port ?? 0, "FAILOVER", NAME);
-      await vi.waitFor(tell, PATIENCE); // refused while a replica is not known to be in good shape
+      // Refused while a replica is not known to be in good shape.
+      await found(() => tell().then(Boolean, () => false));
       await movedFrom(old);
     },
     async stop() {
@@ -73,6 +74,16 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What `look` gives when that is something. Not vitest's: the checker is run without it. */
+async function found<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  for (const until = performance.now() + PATIENCE_MS; performance.now() < until; ) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    await new Promise((next) => setTimeout(next, INTERVAL_MS));
+  }
+  throw new Error(`wait for the sentinels: not what was waited for in ${PATIENCE_MS} ms`);
 }
 
 async function launchSentinel(
