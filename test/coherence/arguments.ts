@@ -2,15 +2,17 @@
 
 import { parseArgs } from "node:util";
 import parseDuration from "ms";
-import { FAULTS } from "./faults.ts";
+import { FAULTS_OF } from "./faults.ts";
 import type { FaultKind } from "./history.ts";
 import { type Mutation, mutationNamed, mutations } from "./mutations.ts";
+import { TOPOLOGIES, type TopologyName } from "./topology.ts";
 
 export const usage = `npm run check:coherence -- [options]
   --seconds N      how long (60)
   --sidecars N     how many processes share the Redis (3)
   --trust D        store.memory.trust (0s)
-  --faults A,B     of ${FAULTS.join(", ")} (all); none for none
+  --topology T     redis, or sentinel: a master and a replica, watched by three (redis)
+  --faults A,B     of ${FAULTS_OF.redis.join(", ")}; with sentinel of ${FAULTS_OF.sentinel.join(", ")} (all); none for none
   --seed S         a whole number, to draw the same choices again
   --mutation NAME  switch one mechanism off and expect a violation: ${mutations.map(({ name }) => name).join(", ")}
   --mutations all  each of them in turn, as a table`;
@@ -19,6 +21,7 @@ export interface Asked {
   readonly seconds: number;
   readonly sidecars: number;
   readonly trustMs: number;
+  readonly topology: TopologyName;
   readonly faults: readonly FaultKind[];
   readonly seed: number;
   /** To be found; none: nothing is to be found. */
@@ -33,7 +36,8 @@ export function parseArguments(argv: readonly string[], freshSeed: () => number)
       seconds: { type: "string", default: "60" },
       sidecars: { type: "string", default: "3" },
       trust: { type: "string", default: "0s" },
-      faults: { type: "string", default: FAULTS.join(",") },
+      topology: { type: "string", default: "redis" },
+      faults: { type: "string" },
       seed: { type: "string" },
       mutation: { type: "string" },
       mutations: { type: "string" },
@@ -42,11 +46,15 @@ export function parseArguments(argv: readonly string[], freshSeed: () => number)
   });
   if (values.help) return "help";
   if (values.mutations !== undefined && values.mutations !== "all") throw wrong("mutations", "all", values.mutations);
+  const topology = topologyOf(values.topology);
+  const isHunt = values.mutations !== undefined || values.mutation !== undefined;
+  if (isHunt && topology !== "redis") throw wrong("topology", "redis where something is switched off", topology);
   return {
     seconds: whole("seconds", values.seconds, { from: 1, to: 86_400 }),
     sidecars: whole("sidecars", values.sidecars, { from: 1, to: 16 }),
     trustMs: duration(values.trust),
-    faults: faultsOf(values.faults),
+    topology,
+    faults: values.faults === undefined ? FAULTS_OF[topology] : faultsOf(values.faults, topology),
     seed: values.seed === undefined ? freshSeed() : whole("seed", values.seed, { from: 0, to: 2 ** 31 }),
     mutations: values.mutations ? mutations : values.mutation ? [mutationNamed(values.mutation)] : [],
   };
@@ -64,12 +72,18 @@ function duration(text: string): number {
   throw wrong("trust", "a duration such as 0s or 500ms", text);
 }
 
-function faultsOf(text: string): FaultKind[] {
+function topologyOf(text: string): TopologyName {
+  const name = TOPOLOGIES.find((each) => each === text);
+  if (name) return name;
+  throw wrong("topology", TOPOLOGIES.join(" or "), text);
+}
+
+function faultsOf(text: string, topology: TopologyName): FaultKind[] {
   if (text === "none") return [];
   return text.split(",").map((name) => {
-    const kind = FAULTS.find((each) => each === name);
+    const kind = FAULTS_OF[topology].find((each) => each === name);
     if (kind) return kind;
-    throw wrong("faults", `some of ${FAULTS.join(", ")}, or none`, name);
+    throw wrong("faults", `some of ${FAULTS_OF[topology].join(", ")}, or none`, name);
   });
 }
 

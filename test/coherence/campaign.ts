@@ -2,26 +2,26 @@
 // is to find something, with the first violation.
 
 import { JOURNAL_LEASE_MS } from "../../src/store/store.ts";
-import { check, type Violation } from "./checking.ts";
+import { check, lasting, type Violation } from "./checking.ts";
 import type { Promises } from "./due.ts";
 import { disturb, type PlanName } from "./faults.ts";
 import type { FaultKind, History, Read } from "./history.ts";
 import type { Mutation } from "./mutations.ts";
 import { createRandom } from "./random.ts";
 import type { Timing } from "./resources.ts";
-import { startTopology, type Topology } from "./topology.ts";
+import { startTopology, type Topology, type TopologyName } from "./topology.ts";
 import { createWorkload, type Pace, type Tally } from "./workload.ts";
 
 export interface CampaignOptions {
   readonly seconds: number;
   readonly sidecars: number;
   readonly trustMs: number;
+  readonly topology: TopologyName;
   readonly plans: readonly PlanName[];
   readonly seed: number;
   readonly mutation?: Mutation | undefined;
   /** Ends with the first violation. */
   readonly isHunt?: boolean;
-  readonly pace?: Pace;
   /** Between two faults, on average, ms. */
   readonly calmMs?: number;
 }
@@ -43,13 +43,13 @@ export interface Outcome {
   readonly fetches: number;
 }
 
-const PACE: Pace = { readers: 24, writers: 4 };
+const PACE = { readers: 24, writers: 4 } as const;
 const TIMING = { deadlineMs: 250, writeDeadlineMs: 1000, settleMs: 1000 } as const;
 /** How often reads are judged, and how old they are by then: a stall is told of when it is over. */
 const JUDGE_MS = 5000;
 const HUNT_JUDGE_MS = 500;
 const REST_MS = 1500;
-/** Judged reads are kept this long, to explain others by. */
+/** Judged reads are kept this long, to explain others by; and no read takes longer. */
 const KEEP_MS = 30_000;
 /** A stall that may have upset what is promised for the time of an outage. */
 const STALL_MS = 400;
@@ -59,11 +59,12 @@ const HUNT_CALM_MS = 500;
 const START_MS = 60_000;
 
 export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
-  const { seconds, sidecars, trustMs, plans, seed, mutation, isHunt = false, pace = PACE } = options;
+  const { seconds, sidecars, trustMs, plans, seed, mutation, isHunt = false } = options;
+  const pace: Pace = { ...PACE, isEverythingPurged: !isHunt };
   const calmMs = options.calmMs ?? (isHunt ? HUNT_CALM_MS : CALM_MS);
   const random = createRandom(seed);
   const timing: Timing = { ...TIMING, trustMs };
-  const topology = await startTopology({ sidecars, timing, mutation, random });
+  const topology = await startTopology({ name: options.topology, sidecars, timing, mutation, random });
   try {
     await topology.well(START_MS);
     const workload = createWorkload(topology, random.fork("workload"), pace);
@@ -127,6 +128,8 @@ function createJudge({ recording }: Topology, promises: Promises): Judge {
       }
       const old = recording.reads.findIndex((read, i) => i >= judged || read.end >= before - KEEP_MS);
       if (old > 0) judged -= recording.reads.splice(0, old).length;
+      const needed = lasting(recording, promises, before - KEEP_MS);
+      recording.writes.splice(0, recording.writes.length, ...needed);
       return violations;
     },
   };

@@ -1,7 +1,7 @@
 // Histories written by hand: which reads are found guilty, and which are not, and why.
 
 import { describe, expect, test } from "vitest";
-import { check } from "./checking.ts";
+import { check, lasting } from "./checking.ts";
 import type { Promises } from "./due.ts";
 import { createRecording, type Read, type Recording, type Write } from "./history.ts";
 
@@ -18,9 +18,11 @@ function write(parts: Partial<Write> = {}): Write {
     target: "POST /a",
     ending: "answered",
     applied: [{ subject: "a", version: 2, at: 150 }],
+    originEndingAt: 155,
     originDoneAt: 160,
     isAnsweredByOrigin: true,
     isNamedByResponse: false,
+    isTaken: false,
     ...parts,
   };
 }
@@ -81,9 +83,15 @@ describe("a read is guilty", () => {
 });
 
 describe("a write whose client hung up", () => {
+  const writes = [write({ ending: "hung-up", end: 120 })];
+
   test("counts when its sidecar had the time to invalidate", () => {
-    const writes = [write({ ending: "hung-up", end: 120 })];
-    expect(guilty([read(1659), read(1660)], { writes })).toEqual([1660]);
+    expect(guilty([read(659), read(660)], { writes })).toEqual([660]);
+  });
+
+  test("counts when the sidecar, without Redis, had given up waiting for it", () => {
+    const outages = [{ sidecar: "1.0", from: 140, to: 4000 }];
+    expect(guilty([read(1659), read(1660)], { writes, outages })).toEqual([1660]);
   });
 
   test("that never came to the origin counts for nothing", () => {
@@ -140,22 +148,28 @@ describe("a write whose sidecar was killed in its middle", () => {
 describe("a write through a sidecar cut off from a Redis that others reach", () => {
   const partitions = [{ sidecar: "1.0", from: 90, to: 3000 }];
   const outages = [{ sidecar: "1.0", from: 800, to: 4500 }];
+  const writes = [write({ end: 1160 })];
 
   test("counts for others when it could be replayed: a settle before the sidecar says that it is well", () => {
-    expect(guilty([read(3499), read(3500)], { partitions, outages })).toEqual([3500]);
+    expect(guilty([read(3499), read(3500)], { writes, partitions, outages })).toEqual([3500]);
   });
 
   test("counts at once for the sidecar itself", () => {
-    expect(guilty([read(200, { sidecar: "1.0" })], { partitions, outages })).toEqual([200]);
+    expect(guilty([read(1160, { sidecar: "1.0" })], { writes, partitions, outages })).toEqual([1160]);
+  });
+
+  test("counts at once for all where it was answered too soon to have been kept", () => {
+    expect(guilty([read(200)], { partitions, outages })).toEqual([200]);
   });
 
   test("counts after ten seconds though the sidecar does not come back", () => {
     const forEver = [{ sidecar: "1.0", from: 800, to: Number.POSITIVE_INFINITY }];
-    expect(guilty([read(12_999), read(13_000)], { partitions, outages: forEver })).toEqual([13_000]);
+    expect(guilty([read(12_999), read(13_000)], { writes, partitions, outages: forEver })).toEqual([13_000]);
   });
 
   test("never counts where it is killed before", () => {
-    expect(guilty([read(60_000)], { partitions, outages, kills: new Map([["1.0", 2000]]) })).toEqual([]);
+    const kills = new Map([["1.0", 2000]]);
+    expect(guilty([read(60_000)], { writes, partitions, outages, kills })).toEqual([]);
   });
 
   test("is no excuse for the writes of another sidecar, nor for those that ended before", () => {
@@ -163,6 +177,27 @@ describe("a write through a sidecar cut off from a Redis that others reach", () 
     expect(guilty([read(200)], { partitions: elsewhere })).toEqual([200]);
     const later = [{ sidecar: "1.0", from: 201, to: 3000 }];
     expect(guilty([read(300)], { partitions: later })).toEqual([300]);
+  });
+});
+
+describe("a purge", () => {
+  const purge = write({
+    target: "purge",
+    applied: [{ subject: "fetch of /a", version: 100, at: 100 }],
+    originEndingAt: 200,
+    originDoneAt: 200,
+    isTaken: true,
+  });
+  const fetched = (start: number, askedAt: number) => read(start, { versions: [["fetch of /a", askedAt]] });
+
+  test("counts from its receipt on: what is answered was asked of the origin after the purge began", () => {
+    const reads = [fetched(199, 99), fetched(200, 99), fetched(300, 99), fetched(300, 100)];
+    expect(guilty(reads, { writes: [purge] })).toEqual([200, 300]);
+  });
+
+  test("is not excused by its sidecar's being cut off: the receipt says that Redis has it", () => {
+    const span = { sidecar: "1.0", from: 90, to: 3000 };
+    expect(guilty([fetched(200, 99)], { writes: [purge], partitions: [span], outages: [span] })).toEqual([200]);
   });
 });
 
@@ -174,9 +209,32 @@ describe("while nobody reaches Redis", () => {
     expect(guilty([read(200), read(4200)], { redisAway, outages })).toEqual([200, 4200]);
   });
 
+  test("a write counts though the outage is not over yet", () => {
+    const open = outages.map((outage) => ({ ...outage, to: Number.POSITIVE_INFINITY }));
+    expect(guilty([read(200), read(300)], { redisAway, outages: open })).toEqual([200, 300]);
+  });
+
   test("one whose sidecar is killed before it has replayed is forgotten", () => {
     const kills = new Map([["1.0", 2500]]);
     expect(guilty([read(4200)], { redisAway, outages: [{ sidecar: "1.0", from: 100, to: 2500 }], kills })).toEqual([]);
+  });
+});
+
+describe("a write of long ago", () => {
+  const later = write({ start: 300, end: 400, applied: [{ subject: "a", version: 3, at: 350 }], originDoneAt: 360 });
+  const lastingAt = (before: number, writes: readonly Write[]) =>
+    lasting(history({ writes: [...writes] }), promises, before);
+
+  test("is forgotten once another has overtaken it for everybody", () => {
+    expect(lastingAt(399, [write(), later])).toHaveLength(2);
+    expect(lastingAt(1000, [write(), later])).toEqual([later]);
+  });
+
+  test("is kept where the other is not due yet, or never, or is of something else", () => {
+    const other = write({ applied: [{ subject: "b", version: 9, at: 150 }] });
+    const never = { ...later, isNamedByResponse: true, isAnsweredByOrigin: false };
+    expect(lastingAt(60_000, [write(), other])).toHaveLength(2);
+    expect(lastingAt(60_000, [write(), never])).toHaveLength(2);
   });
 });
 
@@ -196,8 +254,8 @@ describe("a machine that stood still", () => {
   });
 
   test("does not hide another write that nothing excuses", () => {
-    const kept = write({ start: 300, end: 400, applied: [{ subject: "a", version: 3, at: 350 }], originDoneAt: 360 });
-    const outages = [{ sidecar: "1.0", from: 300, to: 4000 }];
+    const kept = write({ start: 800, end: 900, applied: [{ subject: "a", version: 3, at: 850 }], originDoneAt: 860 });
+    const outages = [{ sidecar: "1.0", from: 800, to: 4000 }];
     const [violation] = check(history({ writes: [write(), kept], outages, stalls, reads: [read(1000)] }), promises);
     expect(violation).toMatchObject({ stalledMs: 0, missed: { version: 2 } });
   });

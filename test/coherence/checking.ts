@@ -23,16 +23,34 @@ export function check(history: History, promises: Promises, reads: readonly Read
   const requirements = requirementsOf(given);
   const violations: Violation[] = [];
   for (const read of reads) {
-    for (const [subject, got] of read.versions) {
-      if (requirements.version(subject, read) <= got) continue;
+    const found = read.versions.flatMap(([subject, got]) => {
+      if (requirements.version(subject, read) <= got) return [];
       const missed = requirements.all(subject, read).filter(({ application }) => application.version > got);
-      const found = missed.map((each) => violationOf(read, { ...each, got }, given));
-      // The latest one; but one that nothing excuses, if there is one.
-      const worst = found.findLast(({ stalledMs }) => stalledMs === 0) ?? found.at(-1);
-      if (worst) violations.push(worst);
-    }
+      return missed.map((each) => violationOf(read, { ...each, got }, given));
+    });
+    // The latest one; but one that nothing excuses, if there is one.
+    const worst = found.findLast(({ stalledMs }) => stalledMs === 0) ?? found.at(-1);
+    if (worst) violations.push(worst);
   }
   return violations.sort((one, other) => one.read.start - other.read.start);
+}
+
+/**
+ * Those of the writes by which a read that begins after `before` may still be judged: not those that ended before it and of
+ * which all was overtaken by others that everybody had to know by then.
+ */
+export function lasting(history: History, promises: Promises, before: number): Write[] {
+  const given = { history, promises };
+  const known = new Map<string, number>();
+  for (const write of history.writes) {
+    for (const application of write.applied) {
+      const { subject, version } = application;
+      if (version <= (known.get(subject) ?? 0) || due(write, application, given).others > before) continue;
+      known.set(subject, version);
+    }
+  }
+  const isOutdone = ({ subject, version }: Application) => version < (known.get(subject) ?? 0);
+  return history.writes.filter(({ end, applied }) => end >= before || !applied.every(isOutdone));
 }
 
 interface Requirement {

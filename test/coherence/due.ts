@@ -1,5 +1,6 @@
 // From when on must whom be answered with a write? What is promised and what not is README's "What is guaranteed, and its
-// limits" and DESIGN.md's "The fence", read to the letter: an exception is made here only where they make one.
+// limits" and DESIGN.md's "The fence", read to the letter: an exception is made here only where they make one; what is in
+// quotes below is the README's.
 
 import type { Application, History, Outage, Partition, SidecarId, Span, Write } from "./history.ts";
 
@@ -22,8 +23,11 @@ export interface Due {
 
 /** Journals are looked through once a second, at a heartbeat of 250 ms, by whoever lives; and that takes a moment. */
 const SWEEP_MS = 1000 + 250 + 750;
-/** Between the origin's answer to a client that has left and Redis' to the invalidation, besides `writeDeadlineMs`. */
+/** Between the origin's answer for a client that has left and Redis' to the invalidation; besides `writeDeadlineMs` where Redis
+ * was away. */
 const HUNG_UP_MS = 500;
+/** What a sidecar says of its store reaches the checker within this. */
+const SAID_LATE_MS = 500;
 /** A sidecar that has not come back so long after its wire was mended has broken a promise. */
 const LONGEST_RETURN_MS = 10_000;
 /** A wire held for less goes unnoticed: what was written into it is done when it is released. */
@@ -48,9 +52,9 @@ export function due(write: Write, application: Application, given: Given): Due {
   return { own, others: Math.max(own, replay(write, killedAt, given)) + promises.trustMs };
 }
 
-/** Whether the sidecar died before it can be said to have invalidated. */
-function wasLost(write: Write, killedAt: number, { promises }: { promises: Promises }): boolean {
-  return !wasTold(write) && killedAt < leftBehind(write, promises);
+/** Whether the sidecar died before it can be said to have invalidated: the response has not "left a sidecar". */
+function wasLost(write: Write, killedAt: number, given: Given): boolean {
+  return !wasTold(write) && killedAt < leftBehind(write, given);
 }
 
 /** Whether its client heard how it ended: it does so only after the invalidation. */
@@ -59,36 +63,60 @@ function wasTold({ ending }: Write): boolean {
 }
 
 /** When the sidecar that took the write has invalidated for it. */
-function invalidation(write: Write, { at }: Application, { history, promises }: Given): number {
-  // Nobody knows what a response would have named.
+function invalidation(write: Write, { at }: Application, given: Given): number {
+  const { history, promises } = given;
+  // "Nobody can know what else a service changes", where the response that would have named it never came.
   if (write.isNamedByResponse && !write.isAnsweredByOrigin) return NEVER;
-  const first = wasTold(write) ? write.end : leftBehind(write, promises);
-  // One that went on in the origin after it was given up is invalidated for once more.
+  const first = wasTold(write) ? write.end : leftBehind(write, given);
+  // "One that got no answer may still be going on in the origin, so everything is invalidated once more 10 s later."
   return at <= write.originDoneAt ? first : Math.max(first, sweptBy(history, at, promises));
 }
 
-/** When a write whose client has left is over in its sidecar. */
-function leftBehind({ originDoneAt, end }: Write, { writeDeadlineMs }: Promises): number {
-  return Math.max(end, originDoneAt) + writeDeadlineMs + HUNG_UP_MS;
+/** When the origin is done with a write, and its client too. */
+function overAt(write: Write): number {
+  return wasTold(write) ? write.end : Math.max(write.end, write.originDoneAt);
+}
+
+/** When a write whose client has left ("a write is not given up when its client leaves") is over in its sidecar. */
+function leftBehind(write: Write, { history, promises }: Given): number {
+  const until = overAt(write) + HUNG_UP_MS;
+  return isCutOff(history, write, until) ? until + promises.writeDeadlineMs : until;
+}
+
+/**
+ * Whether Redis may not have had the invalidation when the write was over: "a write that is taken while Redis is away waits
+ * `writeDeadline` and is then kept". Whoever was answered sooner, by a sidecar that was not out, knows that Redis has it.
+ */
+function mayBeKept(write: Write, { history, promises }: Given): boolean {
+  if (write.isTaken) return false;
+  if (!wasTold(write) || write.end - write.originEndingAt >= promises.writeDeadlineMs) return true;
+  return outagesAt(history, write).length > 0;
+}
+
+/** Those in which its sidecar was when the write was over, in its own words, which may be late. */
+function outagesAt(history: History, write: Write): readonly Outage[] {
+  const at = overAt(write);
+  return outagesOf(history, write.sidecar).filter(({ from, to }) => from - SAID_LATE_MS <= at && at <= to);
 }
 
 /**
  * When a write that was kept for want of Redis is known to the others. 0: it was not, or they do not ask Redis before they
- * know. A sidecar cut off from a Redis that others still reach cannot invalidate for them until it is back; one that is
- * killed before forgets what it kept.
+ * know. It can be lost: by "the sidecar's own death in that time, and a Redis that only this sidecar cannot reach, from
+ * which the others go on reading"; the latter until it is back.
  */
-function replay(write: Write, killedAt: number, { history, promises }: Given): number {
+function replay(write: Write, killedAt: number, given: Given): number {
+  if (!mayBeKept(write, given)) return 0;
+  const { history } = given;
   let at = 0;
   for (const partition of history.partitions) {
-    if (partition.sidecar !== write.sidecar || write.end < partition.from) continue;
-    const backAt = returned(partition, { history, promises });
+    if (partition.sidecar !== write.sidecar || overAt(write) < partition.from) continue;
+    const backAt = returned(partition, given);
     if (write.start > backAt) continue;
     at = Math.max(at, backAt);
   }
-  const keptUntil = outagesOf(history, write.sidecar)
-    .filter(({ from, to }) => from <= write.end && write.end <= to)
-    .reduce((latest, { to }) => Math.max(latest, to), at);
-  if (killedAt >= write.start && killedAt <= keptUntil) return NEVER;
+  const keptUntil = outagesAt(history, write).reduce((latest, { to }) => Math.max(latest, to), at);
+  const isKilled = killedAt < NEVER; // an outage that is not over lasts until NEVER, too
+  if (isKilled && killedAt >= write.start && killedAt <= keptUntil) return NEVER;
   return at;
 }
 
@@ -131,9 +159,8 @@ function both(at: number): Due {
  * comes back in time, on whoever sweeps. 0: it never did, because Redis had it before the client heard.
  */
 export function timedUntil(write: Write, application: Application, given: Given): number {
-  const { history, promises } = given;
   if (!wasTold(write) || application.at > write.originDoneAt) return due(write, application, given).others;
-  const outage = outagesOf(history, write.sidecar).find(({ from, to }) => from <= write.end && write.end <= to);
-  if (outage !== undefined) return outage.to;
-  return write.end - write.originDoneAt < promises.writeDeadlineMs ? 0 : write.end + promises.writeDeadlineMs;
+  if (!mayBeKept(write, given)) return 0;
+  const [outage] = outagesAt(given.history, write);
+  return outage?.to ?? write.end + given.promises.writeDeadlineMs;
 }

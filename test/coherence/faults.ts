@@ -2,11 +2,12 @@
 // is about. A plan does and waits; whether what was read then was right is for checking.ts alone to say. Between two
 // faults everybody comes back, so that each finds a whole system.
 
+import type { TestRedis } from "../support/redis.ts";
 import { type FaultKind, open } from "./history.ts";
 import type { Random } from "./random.ts";
 import { LONELY } from "./resources.ts";
 import type { Place } from "./sidecars.ts";
-import type { Topology } from "./topology.ts";
+import type { Topology, TopologyName } from "./topology.ts";
 import type { Workload } from "./workload.ts";
 
 /** The ways in which each kind of fault comes. */
@@ -16,11 +17,18 @@ const PLANS = {
   flush: ["flush-in-fetch", "flush"],
   restart: ["restart", "restart-behind"],
   partition: ["partition"],
+  failover: ["failover-killed", "failover-frozen"],
 } as const satisfies Record<FaultKind, readonly string[]>;
 
 export type PlanName = (typeof PLANS)[FaultKind][number];
 
-export const FAULTS = Object.keys(PLANS) as readonly FaultKind[];
+const FAULTS = Object.keys(PLANS) as readonly FaultKind[];
+
+/** What can be done to which topology: with Sentinel a master that is away for long is replaced by another. */
+export const FAULTS_OF: Readonly<Record<TopologyName, readonly FaultKind[]>> = {
+  redis: ["kill", "freeze", "flush", "restart", "partition"],
+  sentinel: ["kill", "flush", "failover"],
+};
 
 export function plansOf(kinds: readonly FaultKind[]): readonly PlanName[] {
   return kinds.flatMap((kind) => PLANS[kind]);
@@ -43,6 +51,8 @@ const NOTICED_MS = 1000;
 const NOTICED_LATE_MS = 3000;
 /** After Redis answers again a sidecar may be behind by this and still be in time for `settle`, ms. */
 const BEHIND_MS = 300;
+/** The sentinels make a lost master that comes back a replica after ten seconds or so. */
+const FOLLOWED_MS = 60_000;
 
 /** Faults until `until` (monotonic ms, asked each time); one that has begun is brought to its end. */
 export async function disturb(stage: Stage, plans: readonly PlanName[], until: () => number): Promise<void> {
@@ -66,7 +76,7 @@ export async function disturb(stage: Stage, plans: readonly PlanName[], until: (
 }
 
 function createCast({ topology, workload, random, isFound }: Stage): Record<PlanName, () => Promise<void>> {
-  const { redis, origin, places, recording } = topology;
+  const { redis, sentinel, master, origin, places, recording } = topology;
   let quiet = random.below(LONELY);
   let noted = 0;
 
@@ -91,10 +101,10 @@ function createCast({ topology, workload, random, isFound }: Stage): Record<Plan
   /** Holds the wire of a sidecar; the function returned mends it. `isCut`: its connections end, too. */
   function part(place: Place, isCut: boolean): () => void {
     const mended = open(recording.partitions, { sidecar: place.id });
-    place.relay.hold();
-    if (isCut) place.relay.cut();
+    place.relay?.hold();
+    if (isCut) place.relay?.cut();
     return () => {
-      place.relay.release();
+      place.relay?.release();
       mended();
     };
   }
@@ -102,6 +112,26 @@ function createCast({ topology, workload, random, isFound }: Stage): Record<Plan
   async function replaced(place: Place): Promise<void> {
     await pause(random.between(0, 300));
     await place.replace();
+  }
+
+  /** A master that is lost `how`, and a write that its followers may never have heard of; `back` brings it back. */
+  async function failOver(how: (old: TestRedis) => unknown, back: (old: TestRedis) => unknown): Promise<void> {
+    if (sentinel === undefined) throw new Error("fail over: there are no sentinels");
+    const [path, other] = [await quietPath(), await quietPath()];
+    const old = await sentinel.master();
+    await isFollowed(old);
+    const returned = away();
+    await Promise.all([workload.write(anyPlace(), path), how(old)]);
+    const moved = sentinel.movedFrom(old);
+    await noticed();
+    await workload.write(anyPlace(), other);
+    const now = await moved;
+    returned();
+    await pause(random.between(0, 1500));
+    await back(old);
+    await topology.well(RETURN_MS);
+    for (const each of places) for (const quiet of [path, other]) await workload.read(each, quiet);
+    await isFollowed(now);
   }
 
   return {
@@ -155,7 +185,7 @@ function createCast({ topology, workload, random, isFound }: Stage): Record<Plan
     },
 
     async flush() {
-      await redis.flush();
+      await (await master()).flush();
     },
 
     // Begun before a write whose invalidation is flushed away, stored after it.
@@ -167,7 +197,7 @@ function createCast({ topology, workload, random, isFound }: Stage): Record<Plan
       const reading = workload.read(place, path);
       await Promise.race([arrived, reading]);
       await workload.write(another(place), path);
-      await redis.flush();
+      await (await master()).flush();
       await workload.write(another(place), other);
       await reading;
       for (const each of places) await workload.read(each, path);
@@ -215,7 +245,29 @@ function createCast({ topology, workload, random, isFound }: Stage): Record<Plan
       }
       mend();
     },
+
+    "failover-killed": () =>
+      failOver(
+        (old) => old.kill(),
+        (old) => old.start(),
+      ),
+
+    // It believes that it is the master when it is thawed, until the sentinels tell it.
+    "failover-frozen": () =>
+      failOver(
+        (old) => old.freeze(),
+        (old) => old.thaw(),
+      ),
   };
+}
+
+/** Resolves when a replica of `server` has caught up with it: then it can be lost. */
+async function isFollowed(server: TestRedis): Promise<void> {
+  const until = performance.now() + FOLLOWED_MS;
+  while (!String(await server.command("INFO", "replication")).includes("state=online")) {
+    if (performance.now() > until) throw new Error(`fail over: no replica has caught up in ${FOLLOWED_MS} ms`);
+    await pause(50);
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -28,7 +28,8 @@ export type WriteEnding =
   /** The connection broke. */
   | "broken";
 
-/** One moment at which the origin changed a subject. */
+/** One moment at which the origin changed a subject; or, where the subject is a fetch (resources.ts), from which on
+ * earlier ones are overtaken. */
 export interface Application {
   readonly subject: string;
   readonly version: number;
@@ -44,11 +45,15 @@ export interface Write {
   readonly ending: WriteEnding;
   /** The origin's own record. Mostly one. */
   readonly applied: readonly Application[];
+  /** When the origin began to answer, or hung up. */
+  readonly originEndingAt: number;
   /** When the exchange was over for the origin: it had answered, or the connection was gone. */
   readonly originDoneAt: number;
   readonly isAnsweredByOrigin: boolean;
   /** What it changes is named by its response alone, so that nobody knows where there is none. */
   readonly isNamedByResponse: boolean;
+  /** Redis had the invalidation by `end`, in the sidecar's own words: it was a purge, whose receipt names a clock. */
+  readonly isTaken: boolean;
 }
 
 /** Something that lasted; `to` is Infinity as long as it does. */
@@ -57,7 +62,7 @@ export interface Span {
   to: number;
 }
 
-export type FaultKind = "kill" | "freeze" | "flush" | "restart" | "partition";
+export type FaultKind = "kill" | "freeze" | "flush" | "restart" | "partition" | "failover";
 
 export interface Fault extends Span {
   readonly kind: FaultKind;

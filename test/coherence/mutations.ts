@@ -55,6 +55,18 @@ export const mutations: readonly Mutation[] = [
     plans: [],
   },
   {
+    name: "own-tags",
+    mechanism: "tags that only the response names are asked for in a second trip",
+    edits: [
+      {
+        file: "store/trips.ts",
+        find: "const own = slotsOf(stored.tags);",
+        replace: "const own = slotsOf(stored.tags).filter((slot) => answer.fence.has(slot));",
+      },
+    ],
+    plans: [],
+  },
+  {
     name: "joining",
     mechanism: "who may join a flight, and the follower's second look",
     edits: [
@@ -100,6 +112,18 @@ export const mutations: readonly Mutation[] = [
         file: "proxy.ts",
         find: "end: isUnsent ? undefined : { mayGoOn: true }",
         replace: "end: isUnsent ? undefined : {}",
+      },
+    ],
+    plans: [],
+  },
+  {
+    name: "purge",
+    mechanism: "a purge reaches the fence before its receipt is given",
+    edits: [
+      {
+        file: "store/redis.ts",
+        find: "purge: async (tags) => ({ clock: await journal.purge(tags) }),",
+        replace: "purge: async (tags) => ({ clock: await journal.purge(tags && []) }),",
       },
     ],
     plans: [],

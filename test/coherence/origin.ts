@@ -7,14 +7,17 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Application } from "./history.ts";
 import type { Random } from "./random.ts";
-import { changeAt, type Freshness, resourceAt } from "./resources.ts";
+import { changeAt, type Freshness, fetchOf, overtakenBy, resourceAt } from "./resources.ts";
 
 /** ok: changes, then answers. error: changes or not, then answers 500. refused: answers 409. broken: changes, then hangs up.
  * late: hangs up, then changes. slow: like ok, with a long while before and after the change. */
 export type Manner = "ok" | "error" | "refused" | "broken" | "late" | "slow";
 
 export interface WriteRecord {
+  /** Also of the fetches that it overtakes: those that asked before it began to answer, or hung up. */
   readonly applied: readonly Application[];
+  /** When it did so. Infinity: it has not. */
+  readonly endingAt: number;
   /** Infinity: it is not over. */
   readonly doneAt: number;
   readonly isAnswered: boolean;
@@ -33,6 +36,7 @@ export interface CheckOrigin {
   close(): Promise<void>;
 }
 
+const NEVER = Number.POSITIVE_INFINITY;
 const READ_MS = 40;
 const LONG_READ_MS = 200;
 const WRITE_MS = 10;
@@ -46,7 +50,7 @@ const FILLING = "x".repeat(1500);
 
 export async function startOrigin(random: Random): Promise<CheckOrigin> {
   const versions = new Map<string, number>();
-  const records = new Map<string, { applied: Application[]; doneAt: number; isAnswered: boolean }>();
+  const records = new Map<string, Recorded>();
   const arrivals = new Map<string, PromiseWithResolvers<void>>();
   const delays = new Map<string, { ms: number; arrived: () => void }>();
   let reads = 0;
@@ -58,16 +62,24 @@ export async function startOrigin(random: Random): Promise<CheckOrigin> {
     return known;
   };
 
-  function apply(subject: string, record: { applied: Application[] }): void {
+  function apply(subject: string, record: Recorded): void {
     const version = versionOf(subject) + 1;
     versions.set(subject, version);
     record.applied.push({ subject, version, at: performance.now() });
+  }
+
+  /** Nothing that was asked for before may answer anybody who asks after the write. */
+  function ending(path: string, record: Recorded): void {
+    const at = performance.now();
+    record.endingAt = at;
+    for (const each of overtakenBy(path)) record.applied.push({ subject: fetchOf(each), version: at, at });
   }
 
   async function read(path: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const resource = resourceAt(path);
     if (resource === undefined) return void response.writeHead(404).end();
     reads += 1;
+    const askedAt = performance.now();
     const stated = resource.subjects.map((subject) => `${subject}=${versionOf(subject)}`).join(",");
     const isLong = resource.freshness === "long";
     const language = isLong ? "" : (request.headers["accept-language"] ?? "");
@@ -77,6 +89,8 @@ export async function startOrigin(random: Random): Promise<CheckOrigin> {
       "cache-control": FRESH[resource.freshness],
       etag,
       "x-versions": stated,
+      "x-asked": String(askedAt),
+      ...tagFields(resource.tag, versionOf(resource.subjects[0] ?? "")),
       ...(isLong ? {} : { vary: "accept-language" }),
       ...group,
     };
@@ -101,11 +115,7 @@ export async function startOrigin(random: Random): Promise<CheckOrigin> {
     if (change === undefined) return void response.writeHead(404).end();
     const id = String(request.headers["x-write"]);
     const manner = request.headers["x-manner"] as Manner;
-    const record = { applied: [], doneAt: Number.POSITIVE_INFINITY, isAnswered: false } as WriteRecord & {
-      applied: Application[];
-      doneAt: number;
-      isAnswered: boolean;
-    };
+    const record: Recorded = { applied: [], endingAt: NEVER, doneAt: NEVER, isAnswered: false };
     records.set(id, record);
     response.once("close", () => {
       record.doneAt = performance.now();
@@ -117,13 +127,18 @@ export async function startOrigin(random: Random): Promise<CheckOrigin> {
     if (manner !== "late") await pause(pauseMs);
     if (manner === "refused") return void response.writeHead(409, { "x-origin": "1" }).end();
     if (manner === "late") {
+      ending(path, record);
       response.destroy();
       await pause(LATE_MS);
       return apply(change.subject, record);
     }
     if (manner !== "error" || random.chance(0.7)) apply(change.subject, record);
-    if (manner === "broken") return void response.destroy();
+    if (manner === "broken") {
+      ending(path, record);
+      return void response.destroy();
+    }
     await pause(pauseMs);
+    ending(path, record);
     const named = change.group === undefined ? {} : { "cache-group-invalidation": `"${change.group}"` };
     response.writeHead(manner === "error" ? 500 : 200, { "x-origin": "1", ...named }).end("done");
   }
@@ -154,6 +169,20 @@ export async function startOrigin(random: Random): Promise<CheckOrigin> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+interface Recorded extends WriteRecord {
+  applied: Application[];
+  endingAt: number;
+  doneAt: number;
+  isAnswered: boolean;
+}
+
+/** In either of the two fields, and after one that other versions do not have: what was remembered of it proves wrong. */
+function tagFields(tag: string | undefined, version: number): Record<string, string> {
+  if (tag === undefined) return {};
+  const turn = `turn-${version % 3}`;
+  return version % 2 === 0 ? { "surrogate-key": `${turn} ${tag}` } : { "cache-tag": `${turn}, ${tag}` };
 }
 
 function pause(ms: number): Promise<void> {

@@ -1,9 +1,10 @@
 // How a run is told: figures, then each kind of violation with the shortest excerpt of the history that explains it.
 
-import { inColumns } from "../../bench/table.ts";
+import { inMarkdown } from "../../bench/table.ts";
 import type { Outcome } from "./campaign.ts";
 import type { Violation } from "./checking.ts";
-import type { History, Span } from "./history.ts";
+import type { Application, History, Span } from "./history.ts";
+import { isFetch } from "./resources.ts";
 
 /** A run that does less proves nothing. */
 const LEAST_PER_MINUTE = 20_000;
@@ -11,7 +12,7 @@ const LEAST_HIT_RATIO = 0.5;
 const SHOWN = 5;
 
 export function operations({ tally }: Outcome): number {
-  return tally.reads + tally.writes;
+  return tally.reads + tally.writes + tally.purges;
 }
 
 export function hitRatio({ tally }: Outcome): number {
@@ -23,11 +24,13 @@ export function complaints(outcome: Outcome): string[] {
   const { tally, violations, doubtful, failure, seconds } = outcome;
   const wrong: string[] = [];
   if (violations.length > 0) wrong.push(`${violations.length} reads were answered with something older than promised`);
+  if (tally.errors > 0) wrong.push(`${tally.errors} requests got an error of a sidecar's own`);
   if (tally.torn.length > 0) wrong.push(`${tally.torn.length} contents were not whole, such as ${tally.torn[0]}`);
   if (failure !== undefined) wrong.push(failure);
   if (doubtful.length > 0) {
     wrong.push(`proves nothing: the machine stood still around ${doubtful.length} stale reads; use a quieter one`);
   }
+  if (tally.purges === 0) wrong.push("proves nothing: no purge got a receipt");
   const perMinute = (operations(outcome) / seconds) * 60;
   if (perMinute < LEAST_PER_MINUTE) wrong.push(`proves nothing: ${perMinute.toFixed(0)} operations a minute`);
   if (hitRatio(outcome) <= LEAST_HIT_RATIO) wrong.push(`proves nothing: hit ratio ${percent(hitRatio(outcome))}`);
@@ -40,7 +43,8 @@ export function report(outcome: Outcome, seed: number): string {
   const faults = Object.entries(survived).map(([kind, count]) => `${kind} ${count}`);
   const rows = [
     ["seed", String(seed)],
-    ["operations", `${operations(outcome)} in ${seconds.toFixed(0)} s (${tally.reads} reads, ${tally.writes} writes)`],
+    ["operations", `${operations(outcome)} in ${seconds.toFixed(0)} s`],
+    ["of these", `${tally.reads} reads, ${tally.writes} writes, ${tally.purges} purges`],
     ["hit ratio", `${percent(hitRatio(outcome))} (${tally.collapsed} collapsed, ${fetches} asked of the origin)`],
     ["faults survived", faults.join(", ") || "none"],
     [
@@ -59,14 +63,15 @@ export function report(outcome: Outcome, seed: number): string {
 /** The shortest part of the history that shows what was broken: the write, the read, and what lay between. */
 export function explain({ read, write, missed, dueAt, got, stalledMs }: Violation, history: History): string {
   const zero = write.start;
+  const words = wordsFor(missed, got);
   const at = (time: number) => (Number.isFinite(time) ? `${(time - zero).toFixed(0)} ms` : "never").padStart(10);
   const lines: [number, string][] = [
     [write.start, `sidecar ${write.sidecar}: ${write.target} begins`],
-    [missed.at, `origin: ${missed.subject} becomes version ${missed.version}`],
+    [missed.at, words.changed],
     [write.end, `sidecar ${write.sidecar}: the write's client knows: ${write.ending}`],
-    [dueAt, `from here on version ${missed.version} was due`],
+    [dueAt, `from here on ${words.wanted} was due`],
     [read.start, `sidecar ${read.sidecar}: ${read.target} begins`],
-    [read.end, `sidecar ${read.sidecar}: answers with version ${got} (${read.status})`],
+    [read.end, `sidecar ${read.sidecar}: answers with ${words.got} (${read.status})`],
   ];
   const isBetween = ({ from, to }: Span) => from <= read.end && to >= write.start;
   for (const fault of history.faults.filter(isBetween)) {
@@ -92,9 +97,23 @@ export function explain({ read, write, missed, dueAt, got, stalledMs }: Violatio
   const within = lines.filter(([time]) => time <= read.end || !Number.isFinite(time));
   const told = within.filter(([time]) => Number.isFinite(time)).sort(([one], [other]) => one - other);
   const doubt = stalledMs > 0 ? `  (a process of the run stood still for ${stalledMs.toFixed(0)} ms meanwhile)\n` : "";
-  return `STALE ${read.target}: ${missed.subject} in version ${got}, not ${missed.version}\n${told
+  return `STALE ${read.target}: ${missed.subject}: ${words.got}, not ${words.wanted}\n${told
     .map(([time, text]) => `  ${at(time)}  ${text}\n`)
     .join("")}${doubt}`;
+}
+
+/** Of a fetch the version is a time. */
+function wordsFor({ subject, version }: Application, got: number): { changed: string; wanted: string; got: string } {
+  if (!isFetch(subject)) {
+    const wanted = `version ${version}`;
+    return { changed: `origin: ${subject} becomes ${wanted}`, wanted, got: `version ${got}` };
+  }
+  const early = (version - got).toFixed(0);
+  return {
+    changed: `the ${subject} before this is overtaken`,
+    wanted: "a later fetch",
+    got: `one of ${early} ms before`,
+  };
 }
 
 /** What was found of each mutation. */
@@ -105,20 +124,20 @@ export interface Finding {
   readonly outcome: Outcome;
 }
 
-/** The table of `--mutations all`. */
+/** The table of `--mutations all`, as the README has it. */
 export function mutationTable(findings: readonly Finding[]): string {
-  const head = ["mutation", "switched off", "found after", "operations", "seed"];
+  const head = ["switched off", "--mutation", "found after", "operations of the run", "seed"];
   const rows = findings.map(({ name, mechanism, seed, outcome }) => {
     const isFound = outcome.violations.length > 0;
     return [
-      name,
       mechanism,
+      `\`${name}\``,
       isFound ? `${foundAfter(outcome)} s` : "NOT FOUND",
       String(operations(outcome)),
       String(seed),
     ];
   });
-  return inColumns([head, ...rows]);
+  return inMarkdown([head, ...rows]);
 }
 
 /** Seconds from the first operation to the end of the first violation's read. */

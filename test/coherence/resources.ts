@@ -4,11 +4,17 @@
 //
 //   /items/N   its own path                      /views/N   a tag, filled in from the path
 //   /lists/N   a pattern of invalidate.paths     /teams/N   a group that only responses name (RFC 9875)
+//   /tagged/N  a tag that only responses name (Surrogate-Key, Cache-Tag), beside one that changes with each version
 //   /quiet/N   like /items, but seldom written: what is lost there, no later write hides
 
+import type { Random } from "./random.ts";
+
+/** By which the sidecars are asked. */
+export const HOST = "app.test";
 export const ITEMS = 6;
 export const TEAMS = 2;
 export const LISTS = 2;
+export const TAGGED = 2;
 export const QUIET = 28;
 /** Of the quiet ones those from here on are written now and then, in ways that leave the client without an answer. */
 export const LONELY = 16;
@@ -21,6 +27,8 @@ export interface Resource {
   readonly subjects: readonly string[];
   /** That it belongs to. */
   readonly group: string | undefined;
+  /** That its response names, for the caches alone. */
+  readonly tag: string | undefined;
   readonly freshness: Freshness;
 }
 
@@ -30,22 +38,26 @@ export interface Change {
   readonly group: string | undefined;
 }
 
+const FETCH = "fetch of ";
 const all = Array.from({ length: ITEMS }, (_, id) => `item${id}`);
 
 /** What a path tells of; undefined: there is no such resource. */
 export function resourceAt(path: string): Resource | undefined {
   const [, kind, id] = path.split("/");
   const freshness = Number(id) % 2 === 0 ? "long" : "short";
+  const plain = { group: undefined, tag: undefined, freshness } as const;
   switch (kind) {
     case "items":
     case "views":
-      return { subjects: [`item${id}`], group: undefined, freshness };
+      return { ...plain, subjects: [`item${id}`] };
     case "lists":
-      return { subjects: all, group: undefined, freshness };
+      return { ...plain, subjects: all };
     case "teams":
-      return { subjects: [`team${id}`], group: `team-${id}`, freshness };
+      return { ...plain, subjects: [`team${id}`], group: `team-${id}` };
+    case "tagged":
+      return { ...plain, subjects: [`tagged${id}`], tag: `key-${id}` };
     case "quiet":
-      return { subjects: [`quiet${id}`], group: undefined, freshness: "long" };
+      return { ...plain, subjects: [`quiet${id}`], freshness: "long" };
     default:
       return undefined;
   }
@@ -57,7 +69,61 @@ export function changeAt(path: string): Change | undefined {
   if (kind === "items") return { subject: `item${id}`, group: undefined };
   if (kind === "quiet") return { subject: `quiet${id}`, group: undefined };
   if (kind === "joins") return { subject: `team${id}`, group: `team-${id}` };
+  if (kind === "marks") return { subject: `tagged${id}`, group: undefined };
   return undefined;
+}
+
+/** The paths of all that an unsafe request to `path` invalidates, whether it changes anything or not. */
+export function overtakenBy(path: string): readonly string[] {
+  const [, kind, id] = path.split("/");
+  if (kind === "items") return [path, `/views/${id}`, ...paths("lists", LISTS)];
+  if (kind === "quiet") return [path];
+  if (kind === "joins") return [`/teams/${id}`];
+  if (kind === "marks") return [`/tagged/${id}`];
+  return [];
+}
+
+/** What a response tells of its own fetch: its "version" is the time (monotonic ms) at which the origin was asked. */
+export function fetchOf(path: string): string {
+  return `${FETCH}${path}`;
+}
+
+export function isFetch(subject: string): boolean {
+  return subject.startsWith(FETCH);
+}
+
+/** What an operator may purge, and the paths of all that this covers. */
+export interface Purge {
+  readonly what: Readonly<Record<string, string | true>>;
+  readonly covers: readonly string[];
+}
+
+/** A purge of each kind but that of everything. Of the quiet ones none: it would hide what is lost there. */
+export function purgesOf(random: Random): readonly Purge[] {
+  const [item, tagged, team] = [random.below(ITEMS), random.below(TAGGED), random.below(TEAMS)];
+  return [
+    { what: { tag: `item:${item}` }, covers: [`/items/${item}`, `/views/${item}`] },
+    { what: { tag: `key-${tagged}` }, covers: [`/tagged/${tagged}`] },
+    { what: { path: `/items/${item}`, host: HOST }, covers: [`/items/${item}`] },
+    { what: { url: `http://${HOST}/teams/${team}` }, covers: [`/teams/${team}`] },
+    { what: { route: "/views/:id" }, covers: paths("views", ITEMS) },
+    { what: { glob: "/list?/*" }, covers: paths("lists", LISTS) },
+  ];
+}
+
+export const PURGE_OF_EVERYTHING: Purge = {
+  what: { all: true },
+  covers: [
+    ...["items", "views"].flatMap((kind) => paths(kind, ITEMS)),
+    ...paths("lists", LISTS),
+    ...paths("teams", TEAMS),
+    ...paths("tagged", TAGGED),
+    ...paths("quiet", QUIET),
+  ],
+};
+
+function paths(kind: string, count: number): string[] {
+  return Array.from({ length: count }, (_, id) => `/${kind}/${id}`);
 }
 
 export interface Timing {
@@ -69,15 +135,15 @@ export interface Timing {
   readonly trustMs: number;
 }
 
-/** The configuration of the sidecar whose Redis is at `redis`. */
-export function configuration(at: { origin: string; redis: string }, timing: Timing): string {
+/** The configuration of a sidecar. `redis`: a line of `store.redis` that says where it is. */
+export function configuration(at: { origin: string; redis: string; admin: string }, timing: Timing): string {
   return `
-admin: false
+admin: ${at.admin}
 origin: { url: "${at.origin}", connections: 256 }
 log: { access: false }
 store:
   redis:
-    url: ${at.redis}
+    ${at.redis}
     connections: 2
     deadline: ${timing.deadlineMs}ms
     writeDeadline: ${timing.writeDeadlineMs}ms
@@ -94,6 +160,10 @@ routes:
     cache: {}
   - path: /teams/:id
     cache: {}
+  - path: /tagged/:id
+    cache: {}
+  - path: /marks/:id
+    invalidate: { tags: ["key-{id}"] }
   - path: /quiet/:id
     cache: { tags: ["quiet:{id}"] }
   - path: /joins/:id

@@ -14,8 +14,10 @@ import type { Mutation } from "./mutations.ts";
 export interface Place {
   /** Of the process that is there now. */
   readonly id: SidecarId;
-  /** Its wire to Redis. */
-  readonly relay: Relay;
+  /** Its wire to Redis; undefined: there is none that could be broken, with Sentinel. */
+  readonly relay: Relay | undefined;
+  /** URL of the admin listener. */
+  readonly admin: string;
   /** To the process that is there now; a new one after each kill. */
   readonly pool: Pool;
   /** Whether it has its store, in its own words. */
@@ -32,7 +34,8 @@ export interface Place {
 export interface PlaceOptions {
   readonly number: number;
   readonly port: number;
-  readonly relay: Relay;
+  readonly relay: Relay | undefined;
+  readonly admin: string;
   /** File. */
   readonly config: string;
   readonly mutation: Mutation | undefined;
@@ -44,7 +47,7 @@ const START_MS = 60_000;
 const preload = (file: string) => ["--import", new URL(file, import.meta.url).href];
 
 export async function openPlace(options: PlaceOptions): Promise<Place> {
-  const { number, port, relay, recording } = options;
+  const { number, port, relay, admin, recording } = options;
   const listeners = new Set<() => void>();
   let incarnation = 0;
   let id = `${number}.0`;
@@ -94,6 +97,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
       return isWell;
     },
     relay,
+    admin,
     well: (ms) =>
       new Promise((resolve, reject) => {
         if (isWell) return resolve();
@@ -123,7 +127,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
     },
     async close() {
       await Promise.all([end(), pool.destroy()]);
-      await relay.stop();
+      await relay?.stop();
     },
   };
 }

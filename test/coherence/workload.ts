@@ -1,10 +1,11 @@
 // Readers and writers at random over a few hot resources, on all sidecars. Each operation goes into the history.
 
-import type { Dispatcher } from "undici";
+import { request } from "undici";
+import { askedBy, changedBy, isWhole, plain, targetOf, versionsIn } from "./asking.ts";
 import type { Read, Write, WriteEnding } from "./history.ts";
 import type { Manner } from "./origin.ts";
 import type { Random } from "./random.ts";
-import { changeAt, ITEMS, LISTS, LONELY, QUIET, TEAMS } from "./resources.ts";
+import { changeAt, fetchOf, HOST, LONELY, PURGE_OF_EVERYTHING, type Purge, purgesOf, QUIET } from "./resources.ts";
 import type { Place } from "./sidecars.ts";
 import type { Topology } from "./topology.ts";
 
@@ -12,6 +13,8 @@ export interface Tally {
   /** Answered with a response, whatever its status. */
   reads: number;
   writes: number;
+  /** With a receipt that names a clock. */
+  purges: number;
   /** Answered from what was stored. */
   hits: number;
   /** Answered with another request's fetch. */
@@ -39,18 +42,32 @@ export interface Workload {
 export interface Pace {
   readonly readers: number;
   readonly writers: number;
+  /** Whether an operator purges everything now and then: that hides what a fault has spoilt. */
+  readonly isEverythingPurged: boolean;
 }
 
-const HOST = "app.test";
 const PATIENCE_MS = 20_000;
 /** What the origin does with a write that the client has left is waited for no longer. */
 const ORIGIN_MS = 2000;
 /** So seldom that a path's turn comes again only when others must have invalidated for its last write. */
 const LONELY_MS = 1500;
+const PURGE_MS = 600;
+/** A purge of everything makes good whatever was lost before it, so there are few. */
+const EVERYTHING = 0.03;
 
 export function createWorkload(topology: Topology, random: Random, pace: Pace): Workload {
   const { places, origin, recording } = topology;
-  const tally: Tally = { reads: 0, writes: 0, hits: 0, collapsed: 0, errors: 0, broken: 0, lastBroken: "", torn: [] };
+  const tally: Tally = {
+    reads: 0,
+    writes: 0,
+    purges: 0,
+    hits: 0,
+    collapsed: 0,
+    errors: 0,
+    broken: 0,
+    lastBroken: "",
+    torn: [],
+  };
   let written = 0;
 
   async function read(place: Place, path: string, asked = plain): Promise<void> {
@@ -69,8 +86,11 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
       if (answer.statusCode >= 300) return;
       const stated = String(answer.headers["x-versions"] ?? "");
       const target = [asked.method, path, ...Object.values(asked.headers)].join(" ");
-      if (!isWhole(answer, text, stated)) tally.torn.push(`${sidecar} ${target}: ${text.slice(0, 60)}… (${status})`);
-      recording.reads.push({ start, end, sidecar, target, versions: versionsIn(stated), status } satisfies Read);
+      const askedAt = Number(answer.headers["x-asked"]);
+      if (!(askedAt > 0) || !isWhole(answer, text, stated))
+        tally.torn.push(`${sidecar} ${target}: ${text.slice(0, 60)}… (${status})`);
+      const versions = [[fetchOf(path.split("?")[0] ?? ""), askedAt] as const, ...versionsIn(stated)];
+      recording.reads.push({ start, end, sidecar, target, versions, status } satisfies Read);
     } catch (error) {
       tally.broken += 1;
       tally.lastBroken = String(error);
@@ -116,9 +136,13 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
     const write: Write = {
       ...rest,
       isNamedByResponse,
+      isTaken: false,
       // Read when the history is checked: what the origin does after the client's end counts, too.
       get applied() {
         return origin.record(id)?.applied ?? [];
+      },
+      get originEndingAt() {
+        return origin.record(id)?.endingAt ?? Number.POSITIVE_INFINITY;
       },
       get originDoneAt() {
         return origin.record(id)?.doneAt ?? Number.POSITIVE_INFINITY;
@@ -129,6 +153,41 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
     };
     recording.writes.push(write);
     for (const until = performance.now() + ORIGIN_MS; performance.now() < until && !isOver(id); ) await pause(20);
+  }
+
+  async function purge(place: Place, { what, covers }: Purge): Promise<void> {
+    const { id: sidecar } = place;
+    const start = performance.now();
+    try {
+      const { statusCode, body } = await request(`${place.admin}/api/purge`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(what),
+        headersTimeout: PATIENCE_MS,
+      });
+      const receipt = (await body.json()) as { clock?: number | null };
+      const end = performance.now();
+      if (statusCode !== 200 || typeof receipt.clock !== "number") {
+        if (statusCode !== 202) tally.errors += 1;
+        return;
+      }
+      tally.purges += 1;
+      recording.writes.push({
+        start,
+        end,
+        sidecar,
+        target: `purge ${JSON.stringify(what)}`,
+        ending: "answered",
+        applied: covers.map((path) => ({ subject: fetchOf(path), version: start, at: start })),
+        originEndingAt: end,
+        originDoneAt: end,
+        isAnsweredByOrigin: false,
+        isNamedByResponse: false,
+        isTaken: true,
+      } satisfies Write);
+    } catch {
+      // Its sidecar was killed: it promised nothing.
+    }
   }
 
   const isOver = (id: string) => (origin.record(id)?.doneAt ?? Number.POSITIVE_INFINITY) < Number.POSITIVE_INFINITY;
@@ -144,7 +203,7 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
   async function writer(own: Random, until: () => number): Promise<void> {
     while (performance.now() < until()) {
       await pause(own.between(30, 90));
-      const path = own.chance(0.15) ? `/joins/${own.below(TEAMS)}` : `/items/${own.below(ITEMS)}`;
+      const path = changedBy(own);
       const place = own.pick(places);
       const draw = own.next();
       if (draw < 0.08) await write(place, path, { manner: "error" });
@@ -171,6 +230,14 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
     }
   }
 
+  async function operator(own: Random, until: () => number): Promise<void> {
+    while (performance.now() < until()) {
+      const isEverything = pace.isEverythingPurged && own.chance(EVERYTHING);
+      await purge(own.pick(places), isEverything ? PURGE_OF_EVERYTHING : own.pick(purgesOf(own)));
+      await pause(own.between(0.5, 1.5) * PURGE_MS);
+    }
+  }
+
   return {
     tally,
     read,
@@ -178,7 +245,8 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
     async run(until) {
       const readers = Array.from({ length: pace.readers }, (_, i) => reader(random.fork(`reader ${i}`), until));
       const writers = Array.from({ length: pace.writers }, (_, i) => writer(random.fork(`writer ${i}`), until));
-      await Promise.all([...readers, ...writers, lonelyWriter(random.fork("lonely writer"), until)]);
+      const others = [lonelyWriter(random.fork("lonely writer"), until), operator(random.fork("operator"), until)];
+      await Promise.all([...readers, ...writers, ...others]);
     },
   };
 }
@@ -186,48 +254,6 @@ export function createWorkload(topology: Topology, random: Random, pace: Pace): 
 interface Named {
   readonly id: string;
   readonly path: string;
-}
-
-interface Asked {
-  readonly method: "GET" | "HEAD";
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-const plain: Asked = { method: "GET", headers: {} };
-
-function targetOf(random: Random): string {
-  const draw = random.next();
-  if (draw < 0.35) return `/items/${random.below(ITEMS)}${random.chance(0.2) ? "?full=1" : ""}`;
-  if (draw < 0.55) return `/views/${random.below(ITEMS)}`;
-  if (draw < 0.6) return `/lists/${random.below(LISTS)}`;
-  if (draw < 0.7) return `/teams/${random.below(TEAMS)}`;
-  return `/quiet/${random.below(QUIET)}`;
-}
-
-function askedBy(random: Random, path: string): Asked {
-  const draw = random.next();
-  const headers = { "accept-language": random.chance(0.5) ? "de" : "en" };
-  if (draw < 0.04) return { method: "HEAD", headers };
-  if (draw < 0.08) return { method: "GET", headers: { ...headers, range: "bytes=0-9" } };
-  // It would make good what is wrong with the quiet ones before anybody else notices.
-  if (draw < 0.1 && !path.startsWith("/quiet"))
-    return { method: "GET", headers: { ...headers, "cache-control": "no-cache" } };
-  return { method: "GET", headers };
-}
-
-function versionsIn(stated: string): Read["versions"] {
-  return stated.split(",").map((each) => {
-    const [subject = "", version] = each.split("=");
-    return [subject, Number(version)] as const;
-  });
-}
-
-/** A body begins and ends with the versions that its fields state. */
-function isWhole({ statusCode }: Dispatcher.ResponseData, text: string, stated: string): boolean {
-  if (stated === "" || versionsIn(stated).some(([, version]) => !(version >= 1))) return false;
-  if (text === "") return true;
-  if (statusCode === 206) return `${stated};xxxxxxxxxx`.startsWith(text) && text.length === 10;
-  return text.startsWith(`${stated};`) && text.endsWith(`x${stated}`);
 }
 
 function pause(ms: number): Promise<void> {
