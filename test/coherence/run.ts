@@ -8,6 +8,9 @@ import { plansOf } from "./faults.ts";
 import type { Mutation } from "./mutations.ts";
 import { complaints, type Finding, foundAfter, mutationTable, report } from "./report.ts";
 
+// An ordinary exit ends every process of the run; what a signal does by itself would leave them.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 try {
   process.exitCode = await main();
 } catch (error) {
