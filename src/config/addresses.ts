@@ -76,18 +76,18 @@ export function redisUrl() {
   });
 }
 
-/** host:port of a Redis Sentinel, as written. */
-export function sentinelNode() {
+/** host:port of a Redis Sentinel or of a node of a Redis Cluster, as written; `port` is the usual one. */
+export function redisNode(port: number) {
   return text({
     name: "host:port",
-    example: "10.0.0.5:26379",
+    example: `10.0.0.5:${port}`,
     read: (input) => {
       const found = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?):(\d{1,5})$/.exec(input);
       return found !== null && Number(found[1]) > 0 && Number(found[1]) <= MAX_PORT ? input : undefined;
     },
     hint: (input) => {
       const found = /^(?:rediss?:\/\/)?([\w.-]+?)(?::(\d{1,5}))?\/?$/.exec(String(input));
-      return found === null ? undefined : `${found[1]}:${found[2] ?? "26379"}`;
+      return found === null ? undefined : `${found[1]}:${found[2] ?? port}`;
     },
   });
 }

@@ -31,17 +31,21 @@ function overlap(one: Address, other: Address): boolean {
 }
 
 /** One way to Redis, and what goes with it. */
-function checkRedis({ url, sentinel, username, password, database, tls }: Mapping, isThere: boolean): Mistake[] {
+function checkRedis(redis: Mapping, isThere: boolean): Mistake[] {
+  const { url, cluster, username, password, database, tls } = redis;
   const at = (key: string, text: string): Mistake => ({ path: ["store", "redis", key], text });
   if (!isThere) return [];
-  if (url === undefined && sentinel === undefined) {
-    return [at("url", "is missing; write it as redis://127.0.0.1:6379/0, or give sentinel")];
+  const [way, other] = ["url", "sentinel", "cluster"].filter((key) => redis[key] !== undefined);
+  if (way === undefined) {
+    return [at("url", "is missing; write it as redis://127.0.0.1:6379/0, or give sentinel or cluster")];
   }
-  if (url !== undefined && sentinel !== undefined) return [at("sentinel", "stands beside url; keep one of them")];
+  if (other !== undefined) return [at(other, `stands beside ${way}; keep one of them`)];
   const { cert, key } = mappingOf(tls);
   const halves =
     (cert === undefined) === (key === undefined) ? [] : [at("tls", "names one of cert and key; give both")];
-  if (url === undefined) return halves;
+  const isNumbered = cluster !== undefined && database !== undefined;
+  if (url === undefined)
+    return [...halves, ...(isNumbered ? [at("database", "is always 0 in a Redis Cluster; leave it out")] : [])];
   const own = typeof url === "string" && URL.canParse(url) ? new URL(url) : undefined;
   const isPlain = own?.protocol === "redis:" && tls !== undefined;
   const isNamedTwice = own && own.username + own.password !== "" && (username ?? password) !== undefined;

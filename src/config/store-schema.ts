@@ -2,7 +2,7 @@
 // one table; which of them go together is checks.ts' affair.
 
 import * as z from "zod";
-import { redisUrl, sentinelNode } from "./addresses.ts";
+import { redisNode, redisUrl } from "./addresses.ts";
 import { count, formed, list, mapping, milliseconds, size } from "./values.ts";
 
 const name = (what: string, example: string) => formed(/^[\w.-]{1,256}$/, what, example);
@@ -25,7 +25,7 @@ const secret = () => {
 
 const sentinel = mapping({
   name: name("a name", "mymaster").describe("What the sentinels call the master."),
-  nodes: list(sentinelNode(), 64, "[10.0.0.5:26379]")
+  nodes: list(redisNode(26_379), 64, "[10.0.0.5:26379]")
     .min(1, { error: () => "is empty; write it as [10.0.0.5:26379]" })
     .describe("host:port of the sentinels; more than one, so that one may be missing."),
   username: user().optional().describe("At the sentinels, where they ask for it."),
@@ -44,14 +44,22 @@ const tls = mapping({
 const redis = mapping({
   url: redisUrl()
     .optional()
-    .describe("redis:// or rediss://, with the number of the database as path. Needed unless `sentinel` is there."),
+    .describe(
+      "redis:// or rediss://, with the number of the database as path. Needed unless `sentinel` or `cluster` is there.",
+    ),
   sentinel: sentinel.optional().describe("Instead of `url`: sentinels that say which Redis is the master."),
+  cluster: list(redisNode(6379), 64, "[10.0.0.5:6379]")
+    .min(1, { error: () => "is empty; write it as [10.0.0.5:6379]" })
+    .optional()
+    .describe("Instead of `url`: host:port of nodes of a Redis Cluster; more than one, so that one may be missing."),
   username: user().optional().describe("At Redis, where `url` names none."),
   password: secret().optional().describe("At Redis, where `url` names none."),
   database: count(0, 65_535).optional().describe("Number of the database, with `sentinel`."),
   tls: tls
     .optional()
-    .describe("For rediss://. With `sentinel`: speaks TLS with the sentinels and with Redis; `{}` is enough."),
+    .describe(
+      "For rediss://. With `sentinel` or `cluster`: speaks TLS with the sentinels and with Redis; `{}` is enough.",
+    ),
   connections: count(1, 256).prefault(4).describe("Pooled connections, each pipelined."),
   deadline: milliseconds({ from: "1ms" }).prefault("50ms").describe("A cache read slower than this counts as a miss."),
   writeDeadline: milliseconds({ from: "1ms" }).prefault("1s").describe("How long a write waits for its invalidation."),

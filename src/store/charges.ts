@@ -1,7 +1,7 @@
 // Several who ask at once about the same limits are charged together: one call of one script, whose verdicts are dealt
 // out in the order of asking. Whoever is refused by one of their limits is charged to none (scripts/charge.lua). On a
-// Redis Cluster one script reaches one client's quotas only: there, limits that tell clients apart differently would have
-// to be charged apart.
+// Redis Cluster one script reaches one client's quotas only: there, limits that tell clients apart differently are charged
+// apart (parts.ts), and what one of them refuses may have been charged to the others.
 
 import type { RedisKeys } from "./redis-keys.ts";
 import { CHARGE, run, type Sender } from "./scripts.ts";

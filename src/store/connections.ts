@@ -5,27 +5,21 @@
 // A connection is *fresh* as long as a heartbeat sent less than 750 ms ago was answered, and a write taken with it: one
 // that only reads knows nothing of what is invalidated meanwhile (a demoted master, CLIENT PAUSE WRITE, a full disk). That
 // is a promise about time, not about timers: a process that was itself stopped finds its connections no longer fresh
-// before it asks anything. With Sentinel one that is not fresh is left: who is the master may have changed while it was silent.
+// before it asks anything. With Sentinel or in a Cluster one that is not fresh is left: who is the master may have changed
+// while it was silent.
 
-import {
-  AS_BYTES,
-  type Client,
-  createDialler,
-  type Dialled,
-  type Dialler,
-  type ServerOptions,
-} from "./redis-client.ts";
+import { AS_BYTES, type Client, type Dialled, type Dialler } from "./redis-client.ts";
 import type { Sender } from "./scripts.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 /** Between heartbeats. */
-const BEAT_MS = 250;
+export const BEAT_MS = 250;
 /** A heartbeat unanswered for 500 ms: the last one answered was sent BEAT_MS before it. */
 export const FRESH_MS = BEAT_MS + 500;
 // Unanswered for 2 s: the other end may be gone without a word (half-open TCP).
 const GIVEN_UP_MS = BEAT_MS + 2000;
 // An attempt to connect and the wait before the next must both end well within `settle`.
-const ATTEMPT_MS = 500;
+export const ATTEMPT_MS = 500;
 const BACKOFF_MS = 200;
 
 /** Why a connection to what is no master any more is given up. */
@@ -60,8 +54,12 @@ export interface Connections {
   close(): void;
 }
 
-export interface ConnectionsOptions extends ServerOptions {
+export interface ConnectionsOptions extends LineOptions {
+  readonly dialler: Dialler;
   readonly count: number;
+}
+
+export interface LineOptions {
   /** Asks Redis something on a line, and has it write something; resolves when both are done. */
   beat(line: Line): Promise<unknown>;
   /** After every heartbeat's answer, every loss, and every BEAT_MS: `isWhole` may have changed. */
@@ -70,9 +68,9 @@ export interface ConnectionsOptions extends ServerOptions {
   lost(reason: Error): void;
 }
 
-/** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once; throws as createDialler does. */
+/** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once. */
 export function openConnections(options: ConnectionsOptions): Connections {
-  const dialler = createDialler(options, ATTEMPT_MS);
+  const { dialler } = options;
   const lines = Array.from({ length: options.count }, () => new OpenLine(options, dialler, false));
   const subscriber = new OpenLine(options, dialler, true);
   const all = [...lines, subscriber];
@@ -84,8 +82,8 @@ export function openConnections(options: ConnectionsOptions): Connections {
     // With each beat: a master that was replaced may take writes and answer for seconds, and must be left within FRESH_MS,
     // when those that have left it begin to acknowledge writes (reach.ts).
     dialler.master?.().then(
-      (master) => leave(`the sentinels name another master: ${master}`, (line) => line.isElsewhere(master)),
-      () => {}, // without sentinels Redis goes on
+      (master) => leave(`${dialler.namedBy} name another master: ${master}`, (line) => line.isElsewhere(master)),
+      () => {}, // without them Redis goes on
     );
     options.changed();
   }, BEAT_MS);
@@ -104,9 +102,11 @@ export function openConnections(options: ConnectionsOptions): Connections {
   };
 }
 
-class OpenLine implements Line {
-  readonly #options: ConnectionsOptions;
-  readonly #dialler: Dialler;
+type LineDialler = Pick<Dialler, "dial" | "master">;
+
+export class OpenLine implements Line {
+  readonly #options: LineOptions;
+  readonly #dialler: LineDialler;
   readonly #isForSubscriptions: boolean;
   /** While there is one, it is connected, to a master that has said who it is. */
   #client: Client | undefined;
@@ -118,7 +118,7 @@ class OpenLine implements Line {
   #unanswered = 0;
   #isClosed = false;
 
-  constructor(options: ConnectionsOptions, dialler: Dialler, isForSubscriptions: boolean) {
+  constructor(options: LineOptions, dialler: LineDialler, isForSubscriptions: boolean) {
     this.#options = options;
     this.#dialler = dialler;
     this.#isForSubscriptions = isForSubscriptions;
@@ -216,6 +216,7 @@ class OpenLine implements Line {
         if (this.#client !== client) return; // else an answer, but no proof: still loading, or the like
         this.#unanswered--;
         if (isOfReplica(error)) this.leave(DEMOTED);
+        else if (isOfOtherNode(error)) this.leave("another node of the Redis Cluster serves this now");
         else this.#options.lost(error);
       },
     );
@@ -246,6 +247,11 @@ class OpenLine implements Line {
 /** Whether an error is what a replica answers to a write. */
 export function isOfReplica(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("READONLY");
+}
+
+// A slot that is being moved (ASK) may come back, and is waited for where it is.
+function isOfOtherNode(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("MOVED ");
 }
 
 function notOpen(): Promise<never> {

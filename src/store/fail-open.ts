@@ -59,7 +59,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     if (ticket === 0) return miss();
     const failed = (error: unknown): T => {
       note(error, what);
-      if (verdictsOf(error)) breaker.succeeded(ticket);
+      if (verdictsOf(error) || isPartial(error)) breaker.succeeded(ticket);
       else if (error !== lastCounted) {
         // Whoever asked together fails together, for one and the same reason: that is one failure.
         lastCounted = error;
@@ -144,6 +144,12 @@ function missOf(failure?: unknown): Reading<never> {
 // store that said it is one that answers: left alone, it would not count what it could.
 function verdictsOf(failure: unknown): Reading<never>["verdicts"] {
   return failure instanceof StoreUnavailable ? failure.verdicts : undefined;
+}
+
+// One node of a Redis Cluster that is away must not take the others from their readers: whoever asks it is refused at
+// once when it has been silent for a moment (routing.ts).
+function isPartial(failure: unknown): boolean {
+  return failure instanceof StoreUnavailable && failure.isPartial;
 }
 
 // A write that is not known to be in the journal. Its invalidation goes through the note if that comes after all, else

@@ -1,24 +1,28 @@
 // One connection to Redis: to whom, as whom, encrypted or not, in which protocol? This is the one place that knows the
 // client library. A client lives for one socket and is never connected again: connections.ts makes the next one. With
-// Sentinel the master is asked for anew each time; the library's own sentinel client is not used, since it keeps lists,
-// pools and reconnections of its own and hides when a connection was lost, which is what the store must know.
+// Sentinel, or in a Cluster, the master is asked for anew each time; the library's own clients for these are not used, since
+// they keep lists, pools and reconnections of their own and hide when a connection was lost, or that it now leads to
+// another process, which is what the store must know.
 
 import { readFileSync } from "node:fs";
 import { RESP_TYPES, RedisClient } from "@redis/client";
-import { createSentinels, type Place, type SentinelOptions } from "./sentinels.ts";
+import { type ClusterMap, createClusterMap } from "./cluster-map.ts";
+import { createSentinels, type Place, placeText, type SentinelOptions } from "./sentinels.ts";
 import { readServerInfo, type ServerInfo } from "./server-info.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 export interface ServerOptions {
-  /** redis://, rediss:// or unix://; undefined: `sentinel` says where. */
+  /** redis://, rediss:// or unix://; undefined: `sentinel` or `cluster` says where. */
   readonly url?: string | undefined;
   readonly sentinel?: SentinelOptions | undefined;
+  /** host:port of some nodes of a Redis Cluster. */
+  readonly cluster?: readonly string[] | undefined;
   /** Where the URL names none. */
   readonly username?: string | undefined;
   readonly password?: string | undefined;
   /** Number of the database, with Sentinel. */
   readonly database?: number | undefined;
-  /** For rediss://; with Sentinel, whether Redis and the sentinels are spoken to over TLS. */
+  /** For rediss://; with Sentinel or in a Cluster, whether Redis and the sentinels are spoken to over TLS. */
   readonly tls?: TlsOptions | undefined;
 }
 
@@ -39,15 +43,20 @@ export interface Dialled extends ServerInfo {
   /** Connected. */
   readonly client: Client;
   readonly protocol: 2 | 3;
-  /** host:port as the sentinels named it; undefined: they were not asked. */
+  /** host:port as it was named; undefined: nobody was asked. */
   readonly master: string | undefined;
 }
 
 export interface Dialler {
-  /** Connects. Rejects where that fails, where the store cannot live there, or when `signal` is aborted. */
-  dial(signal: AbortSignal): Promise<Dialled>;
-  /** The master that the sentinels name now; undefined without sentinels. Rejects where none of them tells. */
+  /** Connects to `place`, or to where the fence lives. Rejects where that fails, where the store cannot live there, or when `signal` is
+   * aborted. */
+  dial(signal: AbortSignal, place?: Place): Promise<Dialled>;
+  /** The master that the sentinels, or the nodes of a Cluster, name now; undefined without. Rejects where none of them tells. */
   readonly master: (() => Promise<string>) | undefined;
+  /** Who names it, in words. */
+  readonly namedBy: string;
+  /** undefined: Redis is not one. */
+  readonly cluster: ClusterMap | undefined;
   /** Ends what is still open for asking. */
   close(): void;
 }
@@ -59,22 +68,27 @@ const QUEUE_MAX = 10_000;
 
 /** Throws for what is no URL of Redis, and for files that cannot be read. */
 export function createDialler(options: ServerOptions, attemptMs: number): Dialler {
-  const { sentinel, tls } = options;
+  const { sentinel, cluster: nodes, tls } = options;
   let protocol: 2 | 3 = 3;
-  const sentinels = sentinel && createSentinels(sentinel, { connect: toSentinel, patienceMs: attemptMs / 2 });
+  const patienceMs = attemptMs / 2;
+  const sentinels = sentinel && createSentinels(sentinel, { connect: asking(sentinel), patienceMs });
+  const cluster = nodes && createClusterMap(nodes, { connect: asking(options), patienceMs });
+  const guides = sentinels ?? cluster;
   const create = (at: Place | undefined) => newClient({ RESP: protocol, ...settingsFor(options, at, attemptMs) });
-  create(sentinel && { host: "127.0.0.1", port: 1 }); // never connected: it throws for what is wrong
+  create(guides && { host: "127.0.0.1", port: 1 }); // never connected: it throws for what is wrong
 
-  function toSentinel(place: Place, signal: AbortSignal): Promise<Client> {
-    const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...place, ...alone(attemptMs) };
-    return connected(newClient({ RESP: 2, ...credentials(sentinel ?? {}), socket }), signal);
+  function asking(as: Parameters<typeof credentials>[0]) {
+    return (place: Place, signal: AbortSignal): Promise<Client> => {
+      const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...place, ...alone(attemptMs) };
+      return connected(newClient({ RESP: 2, ...credentials(as), socket }), signal);
+    };
   }
 
-  async function dial(signal: AbortSignal): Promise<Dialled> {
-    const at = await sentinels?.master(signal);
+  async function dial(signal: AbortSignal, place?: Place): Promise<Dialled> {
+    const at = place ?? (await guides?.master(signal));
     const client = await speaking(() => create(at), signal);
     signal.addEventListener("abort", () => client.destroy());
-    const info = readServerInfo(await client.sendCommand(["INFO"]).catch(() => undefined));
+    const info = readServerInfo(await client.sendCommand(["INFO"]).catch(() => undefined), cluster !== undefined);
     if (info.refusal !== undefined) {
       client.destroy();
       throw new StoreUnavailable(at ? `${placeText(at)}: ${info.refusal}` : info.refusal);
@@ -95,13 +109,11 @@ export function createDialler(options: ServerOptions, attemptMs: number): Dialle
 
   return {
     dial,
-    master: sentinels && (async () => placeText(await sentinels.master(new AbortController().signal))),
-    close: () => sentinels?.close(),
+    master: guides && (async () => placeText(await guides.master(new AbortController().signal))),
+    namedBy: cluster ? "the nodes of the Redis Cluster" : "the sentinels",
+    cluster,
+    close: () => guides?.close(),
   };
-}
-
-function placeText({ host, port }: Place): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 // Its losses are told by its "error" events from then on.
@@ -129,7 +141,7 @@ function settingsFor(options: ServerOptions, at: Place | undefined, attemptMs: n
     const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...at, ...alone(attemptMs) };
     return { ...credentials(options), ...(database === undefined ? {} : { database }), socket };
   }
-  if (url === undefined) throw new TypeError("connect to Redis: neither a URL nor sentinels");
+  if (url === undefined) throw new TypeError("connect to Redis: neither a URL nor sentinels nor a cluster");
   if (tls && !url.startsWith("rediss:")) throw new TypeError("connect to Redis: TLS settings for a URL without TLS");
   return { url, ...credentials(options), socket: { ...(tls ? secure(tls) : {}), ...alone(attemptMs) } };
 }

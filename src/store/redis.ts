@@ -3,22 +3,25 @@
 //
 //   connections.ts  lines to Redis, heartbeat          reach.ts    may it be read, may it be written
 //   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
+//   routing.ts      in a Cluster: to which node        parts.ts    in a Cluster: one look at several nodes
 //   journal.ts      invalidations                      leases.ts   who fetches
 //   landings.ts     who waits for whom                 variants.ts what is stored, which variants a key has
 //   bus.ts          what sidecars tell one another beside that
 
 import { type Ask, createAsking } from "./batch.ts";
 import { type Bus, createBus } from "./bus.ts";
-import { type Connections, type Line, openConnections } from "./connections.ts";
+import { ATTEMPT_MS, type Connections, type Line, openConnections } from "./connections.ts";
 import { CLOCK_SLOT, FLOOR_SLOT, SIZE_SLOT } from "./fence.ts";
 import { createHighestClock, type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { createJournal } from "./journal.ts";
 import { createLandings } from "./landings.ts";
 import { createLeases } from "./leases.ts";
+import { createPartedAsking } from "./parts.ts";
 import { createPresence } from "./presence.ts";
 import { createReach, type Reach } from "./reach.ts";
-import type { ServerOptions } from "./redis-client.ts";
+import { createDialler, type ServerOptions } from "./redis-client.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
+import { createRouting } from "./routing.ts";
 import { RIGHTS, run } from "./scripts.ts";
 import {
   type Codec,
@@ -82,12 +85,13 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   const parts = assemble(options, keys, (notice) => {
     for (const listener of listeners) listener(notice);
   });
-  const { connections, reach, journal, landings, leases, trips, presence, bus, first, askFirst } = parts;
+  const { connections, routing, lines, reach, journal, landings, leases, trips, presence, bus, first, askFirst } =
+    parts;
   const variants = createVariants({ keys, codec });
   let onTheWay = 0;
 
   function lineOf(place: { line: number }): Line {
-    return connections.lines[place.line] ?? first;
+    return lines[place.line] ?? first;
   }
 
   /** Throws StoreUnavailable where it may not be read. */
@@ -153,6 +157,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     await Promise.all([...farewells, journal.close()]);
     reach.close();
     landings.close();
+    routing?.close();
     connections.close();
   }
 
@@ -170,11 +175,12 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     health() {
       const owed = journal.owed();
       const detail = owed ? `${reach.detail}; ${owed} invalidations kept` : reach.detail;
-      const risk = connections.risk();
-      return { state: reach.isOk() ? "ok" : "degraded", detail: risk ? `${detail}; ${risk}` : detail };
+      const away = routing?.away();
+      const state = reach.isOk() && away === undefined ? "ok" : "degraded";
+      return { state, detail: [detail, away, connections.risk()].filter((said) => said !== undefined).join("; ") };
     },
     close,
-    connected: () => reach.ready,
+    connected: () => reach.ready.then(() => routing?.opened()),
     crowd: presence.crowd,
     bus,
   };
@@ -208,8 +214,9 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
       warned = risk ?? warned;
     },
   });
+  const dialler = createDialler(options, ATTEMPT_MS);
   const connections: Connections = openConnections({
-    ...options,
+    dialler,
     count: options.connections,
     beat: (line) => readFence(line, keys, { clock, reach, slots }),
     changed() {
@@ -225,7 +232,13 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
       told = `degraded${reason.message}`;
     },
   });
-  const asking = connections.lines.map((line) => createAsking(line, { keys, deadline, clock }));
+  const { cluster: map } = dialler;
+  const routing = map && createRouting({ map, dialler, fence: keys.fence, lines: connections.lines });
+  const lines = routing?.lines ?? connections.lines;
+  const about = { keys, deadline, clock };
+  const asking = lines.map((line) => {
+    return routing ? createPartedAsking(line, { ...about, nodeOf: routing.nodeOf }) : createAsking(line, about);
+  });
   const [first, askFirst] = [connections.lines[0], asking[0]];
   if (first === undefined || askFirst === undefined) throw new RangeError("connect to Redis: at least one connection");
   const presence = createPresence({ line: first, key: keys.live });
@@ -242,7 +255,8 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
     tell,
   });
   const trips = createTrips({ keys, slots, codec, asking, deadline, clock, lost: () => reach.lost() });
-  return { connections, first, askFirst, reach, journal, landings, leases: createLeases(), trips, presence, bus };
+  const leases = createLeases();
+  return { connections, routing, lines, first, askFirst, reach, journal, landings, leases, trips, presence, bus };
 }
 
 // Else what is refused would look like a cache that never hits.

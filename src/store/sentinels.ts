@@ -25,8 +25,8 @@ export interface Sentinels {
   close(): void;
 }
 
-/** A connection to a sentinel. */
-interface Asked {
+/** A connection to whoever knows where Redis is. */
+export interface Asked {
   sendCommand(words: readonly string[]): Promise<unknown>;
   destroy(): void;
 }
@@ -122,7 +122,12 @@ function reasonOf(error: unknown): Error {
   return new StoreUnavailable(`no sentinel tells which Redis is the master: ${text}`, { cause: error });
 }
 
-function placeOf(node: string): Place {
+/** Of host:port. */
+export function placeOf(node: string): Place {
   const at = node.lastIndexOf(":");
   return { host: node.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(node.slice(at + 1)) };
+}
+
+export function placeText({ host, port }: Place): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -12,13 +12,13 @@ export interface ServerInfo {
   readonly risk: string | undefined;
 }
 
-/** What `info`, the reply to INFO, says; anything else says nothing. */
-export function readServerInfo(info: unknown): ServerInfo {
+/** What `info`, the reply to INFO, says; anything else says nothing. `mayCluster`: it is known to be a node of a Redis Cluster. */
+export function readServerInfo(info: unknown, mayCluster = false): ServerInfo {
   const text = String(info);
   const fact = (name: string) => new RegExp(`^${name}:(.+?)\\r?$`, "m").exec(text)?.[1];
   return {
     process: processOf(fact("run_id")),
-    refusal: refusalOf({ mode: fact("redis_mode") ?? fact("server_mode"), role: fact("role") }),
+    refusal: refusalOf({ mode: fact("redis_mode") ?? fact("server_mode"), role: fact("role"), mayCluster }),
     risk: Number(fact("maxmemory") ?? 0) > 0 ? riskOf(fact("maxmemory_policy") ?? "") : undefined,
   };
 }
@@ -29,9 +29,17 @@ function processOf(id: string | undefined): number | undefined {
   return 1 + Number.parseInt(createHash("sha256").update(id).digest("hex").slice(0, 13), 16);
 }
 
-function refusalOf({ mode, role }: { mode: string | undefined; role: string | undefined }): string | undefined {
+interface Role {
+  readonly mode: string | undefined;
+  readonly role: string | undefined;
+  readonly mayCluster: boolean;
+}
+
+function refusalOf({ mode, role, mayCluster }: Role): string | undefined {
   if (mode === "sentinel") return "this is a Redis Sentinel: name it under store.redis.sentinel.nodes";
-  if (mode === "cluster") return "this is a node of a Redis Cluster, on which the store does not run";
+  if (mode === "cluster" && !mayCluster) {
+    return "this is a node of a Redis Cluster: name it under store.redis.cluster, and leave url out";
+  }
   // Its fence lags behind, and it takes no invalidation.
   return role === undefined || role === "master" ? undefined : "this Redis is a replica, not the master";
 }

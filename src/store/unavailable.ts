@@ -2,15 +2,24 @@
 
 import type { Verdict } from "./store.ts";
 
+interface Unavailability {
+  readonly cause?: unknown;
+  readonly verdicts?: readonly Verdict[] | undefined;
+  readonly isPartial?: boolean;
+}
+
 /** The store cannot be asked now, or did not answer in time: never the client's problem. */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
   /** What the limits said where only the stored responses could not be read; undefined: they were not asked. */
   readonly verdicts: readonly Verdict[] | undefined;
+  /** The fence answers: only what was asked about lies where nothing answers (a node of a Redis Cluster). */
+  readonly isPartial: boolean;
 
-  constructor(message: string, options?: { cause?: unknown; verdicts?: readonly Verdict[] }) {
-    super(message, { cause: options?.cause });
-    this.verdicts = options?.verdicts;
+  constructor(message: string, options: Unavailability = {}) {
+    super(message, { cause: options.cause });
+    this.verdicts = options.verdicts;
+    this.isPartial = options.isPartial ?? false;
   }
 }
 

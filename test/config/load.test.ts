@@ -75,7 +75,7 @@ describe("a mistake in the file is told with its place, its path and how to writ
     [
       "no Redis named",
       "store: { redis: { connections: 2 } }",
-      "proxy.config.yaml:2:10 store.redis.url: is missing; write it as redis://127.0.0.1:6379/0, or give sentinel",
+      "proxy.config.yaml:2:10 store.redis.url: is missing; write it as redis://127.0.0.1:6379/0, or give sentinel or cluster",
     ],
     [
       "Redis named twice",
@@ -91,6 +91,21 @@ describe("a mistake in the file is told with its place, its path and how to writ
       "no sentinels",
       "store: { redis: { sentinel: { name: main, nodes: [] } } }",
       "proxy.config.yaml:2:43 store.redis.sentinel.nodes: is empty; write it as [10.0.0.5:26379]",
+    ],
+    [
+      "a Cluster beside sentinels",
+      "store: { redis: { sentinel: { name: main, nodes: [a:26379] }, cluster: [a:6379] } }",
+      "proxy.config.yaml:2:63 store.redis.cluster: stands beside sentinel; keep one of them",
+    ],
+    [
+      "a node of a Cluster as a URL",
+      "store: { redis: { cluster: [redis://10.0.0.5] } }",
+      'proxy.config.yaml:2:29 store.redis.cluster[0]: expected host:port, got "redis://10.0.0.5"; write it as 10.0.0.5:6379',
+    ],
+    [
+      "a numbered database of a Cluster",
+      "store: { redis: { cluster: [a:6379], database: 1 } }",
+      "proxy.config.yaml:2:38 store.redis.database: is always 0 in a Redis Cluster; leave it out",
     ],
     [
       "TLS for a URL without",
@@ -441,7 +456,7 @@ describe("Redis", () => {
     expect(passwords.map(password)).toEqual(passwords);
   });
 
-  it("is named by its URL, by sentinels, and spoken to over TLS, as a user", () => {
+  it("is named by its URL, by sentinels, by nodes of a Cluster, and spoken to over TLS, as a user", () => {
     const redis = (text: string, env = {}) => load(`origin: http://a\nstore: { redis: ${text} }`, { env }).store.redis;
     expect(
       redis("{ sentinel: { name: main, nodes: ['10.0.0.5:26379', '[::1]:26380'] }, tls: {}, database: 2 }"),
@@ -450,6 +465,8 @@ describe("Redis", () => {
       tls: {},
       database: 2,
     });
+    const cluster = ["10.0.0.5:6379", "[::1]:7000"];
+    expect(redis("{ cluster: ['10.0.0.5:6379', '[::1]:7000'], tls: {} }")).toMatchObject({ cluster, tls: {} });
     expect(redis(`{ url: rediss://a, username: me, password: "\${PASSWORD}" }`, { PASSWORD: "4711" })).toMatchObject({
       url: "rediss://a",
       username: "me",

@@ -397,8 +397,9 @@ function limitTests(): void {
   }
 
   test("quotas of different keys do not touch each other, and verdicts keep the order of the questions", async () => {
-    const few: LimitQuestion = { key: "few", algorithm: "fixed-window", limit: 1, windowMs: 60_000 };
-    const many: LimitQuestion = { key: "many", algorithm: "sliding-window", limit: 9, windowMs: 60_000 };
+    const [client, windowMs] = ["c", 60_000];
+    const few: LimitQuestion = { key: "few:c", client, algorithm: "fixed-window", limit: 1, windowMs };
+    const many: LimitQuestion = { key: "many:c", client, algorithm: "sliding-window", limit: 9, windowMs };
     await charge(store, few, many);
     expect(await charge(store, few, many)).toMatchObject([
       { allowed: false, remaining: 0 },
@@ -407,11 +408,12 @@ function limitTests(): void {
     expect(await charge(store, many, few)).toMatchObject([{ remaining: 8 }, { allowed: false }]);
   });
 
-  test("who is refused by one limit takes nothing of the others", async () => {
-    const few: LimitQuestion = { key: "few", algorithm: "fixed-window", limit: 2, windowMs: 60_000 };
+  test("who is refused by one of their limits takes nothing of the others", async () => {
     for (const algorithm of ALGORITHMS) {
-      const many: LimitQuestion = { key: `many of ${algorithm}`, algorithm, limit: 100, windowMs: 60_000 };
-      const asked = await Promise.all(Array.from({ length: 9 }, () => charge(store, many, { ...few, key: algorithm })));
+      const common = { client: algorithm, windowMs: 60_000 };
+      const few: LimitQuestion = { key: `few:${algorithm}`, algorithm: "fixed-window", limit: 2, ...common };
+      const many: LimitQuestion = { key: `many:${algorithm}`, algorithm, limit: 100, ...common };
+      const asked = await Promise.all(Array.from({ length: 9 }, () => charge(store, many, few)));
       expect(asked.filter((verdicts) => verdicts.every(({ allowed }) => allowed))).toHaveLength(2);
       expect(await charge(store, many)).toMatchObject([{ allowed: true, remaining: 97 }]);
     }

@@ -208,6 +208,16 @@ describe("the breaker", () => {
     }
   });
 
+  test("is neither opened nor kept open by a node of many that is away", async () => {
+    const { below, look, clock } = await broken();
+    clock.at += 1000;
+    for (let i = 0; i < 9; i++) {
+      const looked = look();
+      below.only("look").fail(new StoreUnavailable("a node is away", { isPartial: true }));
+      expect(await looked).toEqual(MISS);
+    }
+  });
+
   test("is not closed by an answer to what was asked before it opened", async () => {
     const { below, look } = make();
     const slow = look();

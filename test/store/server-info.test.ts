@@ -25,6 +25,8 @@ test("a master alone is not refused, nor one of Valkey's", () => {
   expect(readServerInfo(info("redis_mode:standalone", "role:master")).refusal).toBeUndefined();
   expect(readServerInfo(info("server_mode:standalone", "role:master")).refusal).toBeUndefined();
   expect(readServerInfo(info("server_mode:cluster", "role:master")).refusal).toContain("Cluster");
+  expect(readServerInfo(info("redis_mode:cluster", "role:master"), true).refusal).toBeUndefined();
+  expect(readServerInfo(info("redis_mode:cluster", "role:slave"), true).refusal).toContain("replica");
   expect(readServerInfo(info("redis_mode:standalone", "role:slave")).refusal).toContain("replica");
 });
 

@@ -1,0 +1,211 @@
+// Which node of a Redis Cluster serves which slot, and above all: which serves the fence? Several nodes are asked together,
+// because each knows only what it has heard: one that was cut off goes on naming itself. What counts is the view of a node
+// that finds the cluster in order, and of those the one with the highest epoch, which every failover and every slot that
+// moves raises. More than half of those asked are waited for, so that a silent one delays nobody. Who is named is looked
+// at before it is used (server-info.ts); a wrong view is mended by the next MOVED, or within a second.
+
+import { hashSlot } from "./hash-slot.ts";
+import { type Asked, type Place, placeOf, placeText } from "./sentinels.ts";
+import { StoreUnavailable, within } from "./unavailable.ts";
+
+/** host:port of a master. */
+export type Node = string;
+
+export interface ClusterMap {
+  /** Asks anew: who serves the fence? Whoever asks while a question is under way shares its answer. */
+  master(signal: AbortSignal): Promise<Place>;
+  /** As last heard; undefined: nobody serves it. */
+  nodeOf(slot: number): Node | undefined;
+  /** All that serve any. */
+  nodes(): ReadonlySet<Node>;
+  /** A node said so (MOVED). What else it knows is asked for. */
+  moved(slot: number, to: Node): void;
+  /** Asks anew, not too often. */
+  refresh(): void;
+  /** Called whenever it has been asked for anew. */
+  onChange(listener: () => void): void;
+  close(): void;
+}
+
+interface Means {
+  connect(place: Place, signal: AbortSignal): Promise<Asked>;
+  /** Ms for one node to answer in. */
+  readonly patienceMs: number;
+}
+
+/** What one node believes. */
+interface View {
+  readonly isSound: boolean;
+  readonly epoch: number;
+  readonly served: readonly Served[];
+}
+
+interface Served {
+  readonly first: number;
+  readonly last: number;
+  readonly node: Node;
+}
+
+const FENCE = hashSlot("{fence}");
+const SLOTS = 16_384;
+const REFRESH_MS = 100;
+// Asked together: of the masters known, and of those named in the configuration.
+const MASTERS_ASKED = 3;
+const SEEDS_ASKED = 2;
+
+/** `seeds` are host:port of any nodes. Nothing is asked yet. */
+export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }: Means): ClusterMap {
+  /** Connected. */
+  const kept = new Map<Node, Asked>();
+  const listeners: (() => void)[] = [];
+  let bySlot: (Node | undefined)[] = [];
+  let masters = new Set<Node>();
+  let underWay: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  function learn(): Promise<void> {
+    underWay ??= look().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  }
+
+  async function look(): Promise<void> {
+    const known = drawn([...masters], MASTERS_ASKED);
+    const others = seeds.filter((seed) => !known.includes(seed));
+    // Before anything is known all may have to be tried; there are no more than the configuration names.
+    const asked = [...known, ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED))];
+    for (const node of kept.keys()) if (!asked.includes(node) && !masters.has(node)) drop(node);
+    take(best(await mostOf(asked.map(ask))));
+    for (const listener of listeners) listener();
+  }
+
+  function take({ served }: View): void {
+    bySlot = new Array<Node | undefined>(SLOTS);
+    masters = new Set(served.map(({ node }) => node));
+    for (const { first, last, node } of served) bySlot.fill(node, first, last + 1);
+  }
+
+  async function ask(node: Node): Promise<View> {
+    const known = kept.get(node);
+    if (known !== undefined) {
+      try {
+        return await viewOf(known, node);
+      } catch {
+        drop(node); // the connection may be an old one
+      }
+    }
+    const asked = await connect(placeOf(node), AbortSignal.timeout(patienceMs));
+    if (isClosed || kept.has(node)) setImmediate(() => asked.destroy());
+    else kept.set(node, asked);
+    return viewOf(asked, node);
+  }
+
+  async function viewOf(asked: Asked, node: Node): Promise<View> {
+    const replies = [asked.sendCommand(["CLUSTER", "INFO"]), asked.sendCommand(["CLUSTER", "SLOTS"])];
+    const [info, slots] = await within(Promise.all(replies), patienceMs);
+    const fact = (name: string) => new RegExp(`^${name}:(\\w+)`, "m").exec(String(info))?.[1];
+    return {
+      isSound: fact("cluster_state") === "ok",
+      epoch: Number(fact("cluster_current_epoch") ?? 0),
+      served: Array.isArray(slots) ? slots.flatMap((range) => servedIn(range, placeOf(node).host)) : [],
+    };
+  }
+
+  function drop(node: Node): void {
+    const asked = kept.get(node);
+    kept.delete(node);
+    if (asked) setImmediate(() => asked.destroy());
+  }
+
+  function refresh(): void {
+    if (isClosed || timer !== undefined) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+    }, REFRESH_MS);
+    timer.unref();
+    learn().catch(() => {}); // whoever needs it asks again
+  }
+
+  return {
+    async master(signal) {
+      const learnt = learn();
+      await new Promise<void>((resolve, reject) => {
+        const late = () => reject(new StoreUnavailable("no node of the Redis Cluster answered in time"));
+        signal.addEventListener("abort", late, { once: true });
+        learnt.then(resolve, reject);
+      });
+      const node = bySlot[FENCE];
+      if (node === undefined) throw new StoreUnavailable("no node of the Redis Cluster serves the slot of the fence");
+      return placeOf(node);
+    },
+    nodeOf: (slot) => bySlot[slot],
+    nodes: () => masters,
+    moved(slot, to) {
+      bySlot[slot] = to;
+      refresh();
+    },
+    refresh,
+    onChange: (listener) => void listeners.push(listener),
+    close() {
+      isClosed = true;
+      clearTimeout(timer);
+      for (const node of [...kept.keys()]) drop(node);
+    },
+  };
+}
+
+/** Where a redirection leads, and whether for good. `from` is the host that said so: it may leave its own out. */
+export function redirectionIn(error: unknown, from: Node): { kind: "MOVED" | "ASK"; to: Node } | undefined {
+  const [, kind, to] = (error instanceof Error && /^(MOVED|ASK) \d+ (\S*:\d+)$/.exec(error.message)) || [];
+  if (to === undefined) return undefined;
+  const host = to.startsWith(":") || to.startsWith("?:") ? placeOf(from).host : placeOf(to).host;
+  return { kind: kind as "MOVED" | "ASK", to: placeText({ host, port: placeOf(to).port }) };
+}
+
+// [first, last, [host, port, …] of the master, of its replicas…]; without a host it is the one that was asked.
+function servedIn(range: unknown, asked: string): Served[] {
+  const [first, last, master] = Array.isArray(range) ? range : [];
+  const [host, port] = Array.isArray(master) ? master : [];
+  if (!Number.isInteger(first) || !Number.isInteger(last) || !Number.isInteger(port)) return [];
+  const isNamed = host !== null && host !== undefined && host !== "" && host !== "?";
+  return [{ first, last, node: placeText({ host: isNamed ? String(host) : asked, port }) }];
+}
+
+function best(views: readonly View[]): View {
+  return views.reduce((one, other) => {
+    if (one.isSound !== other.isSound) return one.isSound ? one : other;
+    return other.epoch > one.epoch ? other : one;
+  });
+}
+
+/** The answers of more than half, or of all that answer at all; rejects where none does. */
+function mostOf(asked: readonly Promise<View>[]): Promise<View[]> {
+  return new Promise((resolve, reject) => {
+    const views: View[] = [];
+    let missing = asked.length;
+    const settled = (failure?: unknown) => {
+      missing--;
+      if (views.length * 2 > asked.length || (missing === 0 && views.length > 0)) resolve(views);
+      else if (missing === 0) reject(silenceOf(failure));
+    };
+    for (const each of asked) {
+      each.then((view) => {
+        views.push(view);
+        settled();
+      }, settled);
+    }
+  });
+}
+
+function silenceOf(failure: unknown): StoreUnavailable {
+  const text = failure instanceof Error ? failure.message || (failure as { code?: string }).code : String(failure);
+  return new StoreUnavailable(`no node of the Redis Cluster answers: ${text}`, { cause: failure });
+}
+
+function drawn(nodes: readonly Node[], count: number): Node[] {
+  const left = [...nodes];
+  while (left.length > count) left.splice(Math.floor(Math.random() * left.length), 1);
+  return left;
+}

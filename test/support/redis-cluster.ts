@@ -1,0 +1,141 @@
+// A Redis Cluster for tests: three masters, each a process of its own on free loopback ports, that count a silent one as
+// failed after a second and go on serving the slots of the others. Redis 7.0 or newer, or Valkey.
+
+import { vi } from "vitest";
+import { hashSlot } from "../../src/store/hash-slot.ts";
+import { freePort, startRedis, type TestRedis } from "./redis.ts";
+
+export interface TestCluster {
+  /** For `store.redis.cluster`. */
+  readonly nodes: readonly string[];
+  /** The first three began as masters. */
+  readonly servers: readonly TestRedis[];
+  /** FLUSHALL on every master. */
+  flush(): Promise<void>;
+  /** The master that serves the slot of `key`, as all masters that answer say. */
+  ownerOf(key: string): Promise<TestRedis>;
+  /** Makes a new process a replica of `master`; resolves when it is one that has caught up. */
+  replicate(master: TestRedis): Promise<TestRedis>;
+  /** Moves the slot of `key` to another master. `midway` runs while what is there lies on both sides of the move. */
+  move(key: string, steps?: Move): Promise<TestRedis>;
+  /** Resolves when all nodes that answer find the cluster in order. */
+  settled(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface Move {
+  /** The slot is marked as moving, and all that is there is still at its old place. */
+  begun?(): Promise<unknown>;
+  /** All is at its new place, and the slot is still marked as moving. */
+  moved?(): Promise<unknown>;
+}
+
+const PATIENCE = { timeout: 60_000, interval: 20 };
+const LAST_SLOT = 16_383;
+
+/** Starts three masters. */
+export async function startCluster(): Promise<TestCluster> {
+  const servers = await Promise.all([launch(), launch(), launch()]);
+  const masters = [...servers];
+  const ids = new Map<TestRedis, string>();
+  const learnId = async (server: TestRedis) => void ids.set(server, String(await server.command("CLUSTER", "MYID")));
+  await Promise.all(servers.map(learnId));
+  await Promise.all(
+    servers.map(async (server, i) => {
+      const share = (LAST_SLOT + 1) / servers.length;
+      const [first, last] = [Math.ceil(i * share), Math.ceil((i + 1) * share) - 1];
+      await server.command("CLUSTER", "SET-CONFIG-EPOCH", String(i + 1));
+      await server.command("CLUSTER", "ADDSLOTSRANGE", String(first), String(last));
+    }),
+  );
+  const meet = async (server: TestRedis) => {
+    const [first] = servers;
+    if (first && first !== server)
+      await server.command("CLUSTER", "MEET", "127.0.0.1", String(first.port), String(await busPort(first)));
+  };
+  for (const server of servers) await meet(server);
+  const known = async (server: TestRedis) => {
+    const info = await server.command("CLUSTER", "INFO").then(String, () => undefined);
+    return (
+      info === undefined ||
+      (info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${servers.length}`))
+    );
+  };
+  const settled = () =>
+    vi
+      .waitUntil(async () => (await Promise.all(servers.map(known))).every((isSettled) => isSettled), PATIENCE)
+      .then(() => {});
+  await settled();
+
+  async function ownerOf(key: string): Promise<TestRedis> {
+    return vi.waitUntil(async () => {
+      const named = await Promise.all(servers.map((server) => ownerPort(server, hashSlot(key)).catch(() => undefined)));
+      const ports = new Set(named.filter((port) => port !== undefined));
+      return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
+    }, PATIENCE);
+  }
+
+  async function move(key: string, { begun, moved }: Move = {}): Promise<TestRedis> {
+    const slot = String(hashSlot(key));
+    const from = await ownerOf(key);
+    const to = masters.find((server) => server !== from) as TestRedis;
+    const [idFrom = "", idTo = ""] = [ids.get(from), ids.get(to)];
+    await to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", idFrom);
+    await from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", idTo);
+    await begun?.();
+    for (;;) {
+      const keys = (await from.command("CLUSTER", "GETKEYSINSLOT", slot, "100")) as string[];
+      if (keys.length === 0) break;
+      await from.command("MIGRATE", "127.0.0.1", String(to.port), "", "0", "5000", "REPLACE", "KEYS", ...keys);
+    }
+    await moved?.();
+    await to.command("CLUSTER", "SETSLOT", slot, "NODE", idTo);
+    await from.command("CLUSTER", "SETSLOT", slot, "NODE", idTo);
+    return to;
+  }
+
+  return {
+    nodes: servers.map(({ port }) => `127.0.0.1:${port}`),
+    servers,
+    ownerOf,
+    move,
+    settled,
+    async flush() {
+      const flushed = servers.map((server) =>
+        server.flush().catch((error) => !/READONLY/.test(String(error)) && Promise.reject(error)),
+      );
+      await Promise.all(flushed);
+    },
+    async replicate(master) {
+      const replica = await launch();
+      await learnId(replica);
+      servers.push(replica);
+      await meet(replica);
+      await settled();
+      await vi.waitFor(() => replica.command("CLUSTER", "REPLICATE", ids.get(master) ?? ""), PATIENCE);
+      await vi.waitUntil(
+        async () => String(await replica.command("INFO", "replication")).includes("master_link_status:up"),
+        PATIENCE,
+      );
+      return replica;
+    },
+    stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+  };
+}
+
+async function launch(): Promise<TestRedis> {
+  const bus = String(await freePort());
+  const facts = { enabled: "yes", port: bus, "node-timeout": "1000", "require-full-coverage": "no" };
+  return startRedis(Object.entries(facts).flatMap(([name, value]) => [`--cluster-${name}`, value]));
+}
+
+async function busPort(server: TestRedis): Promise<number> {
+  return Number(
+    ((await server.command("CONFIG", "GET", "cluster-port")) as { "cluster-port": string })["cluster-port"],
+  );
+}
+
+async function ownerPort(server: TestRedis, slot: number): Promise<number | undefined> {
+  const ranges = (await server.command("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
+  return ranges.find(([first, last]) => first <= slot && slot <= last)?.[2][1];
+}
