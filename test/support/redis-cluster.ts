@@ -12,8 +12,10 @@ export interface TestCluster {
   readonly servers: readonly TestRedis[];
   /** FLUSHALL on every master. */
   flush(): Promise<void>;
-  /** The master that serves the slot of `key`, as all masters that answer say. */
+  /** The master that serves the slot of `key`, as all nodes that answer say. */
   ownerOf(key: string): Promise<TestRedis>;
+  /** The same of several keys, in their order. */
+  ownersOf(keys: readonly string[]): Promise<TestRedis[]>;
   /** Makes a new process a replica of `master`; resolves when it is one that has caught up. */
   replicate(master: TestRedis): Promise<TestRedis>;
   /** Moves the slot of `key` to another master. `midway` runs while what is there lies on both sides of the move. */
@@ -67,12 +69,19 @@ export async function startCluster(): Promise<TestCluster> {
       .then(() => {});
   await settled();
 
-  async function ownerOf(key: string): Promise<TestRedis> {
+  async function ownersOf(keys: readonly string[]): Promise<TestRedis[]> {
     return vi.waitUntil(async () => {
-      const named = await Promise.all(servers.map((server) => ownerPort(server, hashSlot(key)).catch(() => undefined)));
-      const ports = new Set(named.filter((port) => port !== undefined));
-      return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
+      const views = await Promise.all(servers.map((server) => rangesOf(server).catch(() => undefined)));
+      const found = keys.map((key) => {
+        const ports = new Set(views.filter((view) => view !== undefined).map((view) => portIn(view, hashSlot(key))));
+        return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
+      });
+      return !found.includes(undefined) && (found as TestRedis[]);
     }, PATIENCE);
+  }
+
+  async function ownerOf(key: string): Promise<TestRedis> {
+    return (await ownersOf([key]))[0] as TestRedis;
   }
 
   async function move(key: string, { begun, moved }: Move = {}): Promise<TestRedis> {
@@ -98,6 +107,7 @@ export async function startCluster(): Promise<TestCluster> {
     nodes: servers.map(({ port }) => `127.0.0.1:${port}`),
     servers,
     ownerOf,
+    ownersOf,
     move,
     settled,
     async flush() {
@@ -135,7 +145,12 @@ async function busPort(server: TestRedis): Promise<number> {
   );
 }
 
-async function ownerPort(server: TestRedis, slot: number): Promise<number | undefined> {
-  const ranges = (await server.command("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
+type Ranges = readonly (readonly [first: number, last: number, master: readonly [host: string, port: number]])[];
+
+async function rangesOf(server: TestRedis): Promise<Ranges> {
+  return (await server.command("CLUSTER", "SLOTS")) as Ranges;
+}
+
+function portIn(ranges: Ranges, slot: number): number | undefined {
   return ranges.find(([first, last]) => first <= slot && slot <= last)?.[2][1];
 }
