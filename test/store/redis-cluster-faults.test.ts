@@ -241,7 +241,7 @@ describe("the master of the fence", () => {
     const old = await cluster.ownerOf(redisKeys.fence);
     await cluster.replicate(old);
     const [one, two] = [await connected(), await connected()];
-    for (const name of ["before", ...NAMES]) await put(one, name, "0");
+    for (const name of ["before", "untouched", ...NAMES]) await put(one, name, "0");
     const working = load([one, two], NAMES);
     await working.goesOn();
     const write = await one.begin(["before"]);
@@ -250,6 +250,7 @@ describe("the master of the fence", () => {
     await write.commit();
     await vi.waitUntil(async () => (await cluster.ownerOf(redisKeys.fence)) !== old, PATIENCE);
     expect((await readable(two, "before")).usable).toBe(false);
+    expect((await readable(two, "untouched")).usable).toBe(false);
     await working.goesOn();
     const { stale } = await working.stop();
     expect(stale).toEqual([]);
