@@ -128,7 +128,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
       ),
     pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
     begin,
-    purge: (tags) => inner.purge(tags),
+    purge: (...what) => inner.purge(...what),
     onInvalidated: (listener) => inner.onInvalidated(listener),
     health,
     close: () => inner.close().catch((error) => note(error, "close")),

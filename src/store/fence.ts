@@ -1,5 +1,5 @@
 // Where a tag lives in the fence: one row of numbers, of which the first four are the fence's own and the rest belong
-// to tags by hash. Every process on every runtime must agree on this, so it is arithmetic alone: no seed drawn at
+// to tags by hash. Behind it lies a second row of the same order, for soft purges: it takes no room until there is one. Every process on every runtime must agree on this, so it is arithmetic alone: no seed drawn at
 // start, no platform hash. Two tags may share a slot; that costs a needless fetch, never a stale answer.
 
 /** The latest time any invalidation was given. 0: the fence was lost. */
@@ -28,6 +28,14 @@ export function slotOf(tag: string, slots: number): number {
     hash ^= hash >>> 15;
   }
   return FIRST_TAG_SLOT + Math.floor((avalanche(hash) / 0x100000000) * (slots - FIRST_TAG_SLOT));
+}
+
+/**
+ * Where the second row has what the first has at `slot`, in a fence of twice `slots` numbers: the latest time of a soft
+ * purge at that of the clock, of one of everything at that of the floor. Who knows of no second row never reads so far.
+ */
+export function softSlot(slot: number, slots: number): number {
+  return slots + slot;
 }
 
 // The finishing step of a 32-bit mixing hash: each bit of the input turns about half of the output's. Unsigned.

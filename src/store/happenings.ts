@@ -13,7 +13,7 @@ export type Happening =
   /** By a write. */
   | ({ readonly kind: "invalidated" } & Named)
   /** By an operator. */
-  | ({ readonly kind: "purged"; readonly clock: number } & Named)
+  | ({ readonly kind: "purged"; readonly clock: number; readonly soft?: boolean } & Named)
   /** So many requests to a route were over a limit since this was last told. */
   | { readonly kind: "refused"; readonly route: string; readonly count: number }
   /** The store is left alone for a while, and why; or it is in use again. */
@@ -39,7 +39,7 @@ export function read(what: unknown): Happening | undefined {
       return areTags(told.tags) ? { kind: "invalidated", ...namedAgain(told.tags, told.more) } : undefined;
     case "purged":
       return areTags(told.tags) && isCount(told.clock)
-        ? { kind: "purged", clock: told.clock, ...namedAgain(told.tags, told.more) }
+        ? { kind: "purged", clock: told.clock, ...softly(told.soft), ...namedAgain(told.tags, told.more) }
         : undefined;
     case "refused":
       return isText(told.route) && isCount(told.count)
@@ -57,6 +57,10 @@ export function read(what: unknown): Happening | undefined {
 function namedAgain(tags: readonly string[] | undefined, more: unknown): Named {
   const again = named(tags);
   return isCount(more) ? { ...again, more: again.more + more } : again;
+}
+
+function softly(soft: unknown): { readonly soft?: true } {
+  return soft === true ? { soft } : {};
 }
 
 function areTags(tags: unknown): tags is readonly string[] | undefined {

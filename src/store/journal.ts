@@ -8,13 +8,13 @@ import { FLOOR_SLOT, slotOf } from "./fence.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import type { Reach } from "./reach.ts";
 import type { RedisKeys } from "./redis-keys.ts";
-import { INVALIDATE, NOTE, run, type Script, SWEEP } from "./scripts.ts";
-import type { Notice, Write, WriteEnd } from "./store.ts";
+import { INVALIDATE, NOTE, run, type Script, SOFTEN, SWEEP } from "./scripts.ts";
+import type { Notice, PurgeOptions, Write, WriteEnd } from "./store.ts";
 
 export interface Journal {
   begin(tags: readonly string[]): Write | Promise<Write>;
   /** Invalidates `tags` (undefined: everything). The time of it; undefined where Redis did not take it in time: it is kept. */
-  purge(tags: readonly string[] | undefined): Promise<number | undefined>;
+  purge(tags: readonly string[] | undefined, options?: PurgeOptions): Promise<number | undefined>;
   /** Sends what is owed; rejects where Redis does not take it. */
   replay(): Promise<void>;
   /** To be called often: renews the lines of this process, and once a second looks for those of dead ones. */
@@ -47,6 +47,7 @@ interface Invalidation {
   readonly tags: readonly string[] | undefined;
   /** Of the journal. */
   readonly line: string;
+  readonly soft: boolean;
   /** Called with its time when Redis has taken it, for whoever waits for that. */
   readonly wakes: Set<(clock: number) => void>;
 }
@@ -105,8 +106,8 @@ class Writing implements Journal {
     });
   }
 
-  purge(tags: readonly string[] | undefined): Promise<number | undefined> {
-    return this.#invalidate(tags && bounded(tags), NO_LINE);
+  purge(tags: readonly string[] | undefined, { soft = false }: PurgeOptions = {}): Promise<number | undefined> {
+    return this.#invalidate(tags && bounded(tags), { line: NO_LINE, soft });
   }
 
   async replay(): Promise<void> {
@@ -146,16 +147,19 @@ class Writing implements Journal {
     this.#underWay.delete(line);
     // The line of a write that may go on is left to be swept, as if its process had died.
     if (mayGoOn) this.#note([line]);
-    await this.#invalidate(tags, mayGoOn ? NO_LINE : line);
+    await this.#invalidate(tags, { line: mayGoOn ? NO_LINE : line, soft: false });
   }
 
-  async #invalidate(tags: readonly string[] | undefined, line: string): Promise<number | undefined> {
-    const { reach, tell, clock } = this.#options;
-    const invalidation = this.#owe(tags, line);
+  async #invalidate(
+    tags: readonly string[] | undefined,
+    how: Pick<Invalidation, "line" | "soft">,
+  ): Promise<number | undefined> {
+    const { reach, clock } = this.#options;
+    const invalidation = this.#owe(tags, how);
     if (reach.mayWrite()) this.#send(invalidation).catch((error) => reach.distrust(error));
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
-    if (time === undefined) tell({ clock: clock.value() + 1, tags });
+    if (time === undefined) this.#tell(invalidation, clock.value() + 1);
     return time;
   }
 
@@ -165,11 +169,12 @@ class Writing implements Journal {
     discarded.catch(() => {}); // then others sweep it, which costs a fetch
   }
 
-  #owe(tags: readonly string[] | undefined, line: string): Invalidation {
+  #owe(tags: readonly string[] | undefined, how: Pick<Invalidation, "line" | "soft">): Invalidation {
     const isTooMuch = this.#owed.size >= this.#options.maxOwed;
     const waiting = isTooMuch ? [...this.#owed].flatMap(({ wakes }) => [...wakes]) : [];
     if (isTooMuch) this.#owed.clear();
-    const invalidation: Invalidation = { tags: isTooMuch ? undefined : tags, line, wakes: new Set(waiting) };
+    const named = isTooMuch ? { tags: undefined, line: how.line, soft: false } : { tags, ...how };
+    const invalidation: Invalidation = { ...named, wakes: new Set(waiting) };
     this.#owed.add(invalidation);
     return invalidation;
   }
@@ -190,16 +195,29 @@ class Writing implements Journal {
   }
 
   async #send(invalidation: Invalidation): Promise<void> {
-    const { keys, clock, tell } = this.#options;
-    const { tags, line } = invalidation;
-    const slots = this.#slotsOf(tags).map(String);
-    const args = [String(clock.value()), keys.invalidated, line, JSON.stringify(tags ?? null), ...slots];
-    const given = Number(await this.#run(INVALIDATE, [keys.fence, keys.journal], args));
+    const { clock } = this.#options;
+    const given = Number(await (invalidation.soft ? this.#soften(invalidation) : this.#overtake(invalidation)));
     clock.see(given);
     this.#owed.delete(invalidation);
     const time = given || clock.value() + 1;
-    tell({ clock: time, tags });
+    this.#tell(invalidation, time);
     for (const wake of invalidation.wakes) wake(time);
+  }
+
+  #overtake({ tags, line }: Invalidation): Promise<unknown> {
+    const { keys, clock } = this.#options;
+    const what = [JSON.stringify(tags ?? null), ...this.#slotsOf(tags).map(String)];
+    return this.#run(INVALIDATE, [keys.fence, keys.journal], [String(clock.value()), keys.invalidated, line, ...what]);
+  }
+
+  #soften({ tags }: Invalidation): Promise<unknown> {
+    const { keys, clock, slots } = this.#options;
+    const what = [String(slots), JSON.stringify(tags ?? null), ...this.#slotsOf(tags).map(String)];
+    return this.#run(SOFTEN, [keys.fence], [String(clock.value()), keys.invalidated, ...what]);
+  }
+
+  #tell({ tags, soft }: Invalidation, clock: number): void {
+    this.#options.tell(soft ? { clock, tags, soft } : { clock, tags });
   }
 
   #renew(): void {

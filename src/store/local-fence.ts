@@ -13,16 +13,24 @@ export interface LocalFence {
   latest(slots: readonly number[]): number;
   /** Marks `tags` as invalidated at `clock`; tags undefined: everything was. Time never runs backwards. */
   raise(tags: readonly string[] | undefined, clock: number): void;
+  /** The latest soft purge of any of `slots`, or of everything, where it is later than `stamp`. */
+  softened(slots: readonly number[], stamp: number): number | undefined;
+  /** Marks `tags` as purged softly at `clock`; tags undefined: everything was. */
+  soften(tags: readonly string[] | undefined, clock: number): void;
 }
 
-/** A fence of `size` numbers (8 bytes each, taken when touched) whose clock and floor begin at `clock`. */
+/** A fence of `size` numbers (8 bytes each, taken when touched; as many again from the first soft purge on) whose clock and
+ * floor begin at `clock`. */
 export function createLocalFence(size: number, clock: number): LocalFence {
   const row = new Float64Array(size);
   row[CLOCK_SLOT] = clock;
   row[FLOOR_SLOT] = clock;
+  let soft: Float64Array | undefined;
   const at = (slot: number) => row[slot] ?? 0;
-  const lift = (slot: number, to: number) => {
-    if (to > at(slot)) row[slot] = to;
+  const raise = (on: Float64Array, tags: readonly string[] | undefined, to: number) => {
+    lift(on, CLOCK_SLOT, to);
+    if (tags === undefined) lift(on, FLOOR_SLOT, to);
+    else for (const tag of tags) lift(on, slotOf(tag, size), to);
   };
   return {
     clock: () => at(CLOCK_SLOT),
@@ -32,10 +40,21 @@ export function createLocalFence(size: number, clock: number): LocalFence {
       for (const slot of slots) latest = Math.max(latest, at(slot));
       return latest;
     },
-    raise(tags, to) {
-      lift(CLOCK_SLOT, to);
-      if (tags === undefined) lift(FLOOR_SLOT, to);
-      else for (const tag of tags) lift(slotOf(tag, size), to);
+    raise: (tags, to) => raise(row, tags, to),
+    softened(slots, stamp) {
+      if (soft === undefined || (soft[CLOCK_SLOT] ?? 0) <= stamp) return undefined;
+      let latest = soft[FLOOR_SLOT] ?? 0;
+      for (const slot of slots) latest = Math.max(latest, soft[slot] ?? 0);
+      return latest > stamp ? latest : undefined;
+    },
+    soften(tags, to) {
+      soft ??= new Float64Array(size);
+      raise(soft, tags, to);
+      lift(row, CLOCK_SLOT, to);
     },
   };
+}
+
+function lift(row: Float64Array, slot: number, to: number): void {
+  if (to > (row[slot] ?? 0)) row[slot] = to;
 }

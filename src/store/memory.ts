@@ -13,6 +13,7 @@ import {
   type Lease,
   type LimitQuestion,
   type Notice,
+  type PurgeOptions,
   type Reading,
   type Sibling,
   type Store,
@@ -57,6 +58,7 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       record,
       stored: held?.stored,
       usable: held !== undefined && isUsable(held),
+      softAt: held && fence.softened(held.slots, held.stored.stamp),
       verdicts: questions.length === 0 ? NO_VERDICTS : limits.charge(questions),
     };
   }
@@ -66,10 +68,11 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
     return stored.stamp <= fence.clock() && fence.latest(slots) <= stored.stamp;
   }
 
-  function invalidate(tags: readonly string[] | undefined): number {
+  function invalidate(tags: readonly string[] | undefined, { soft = false }: PurgeOptions = {}): number {
     const clock = Math.max(fence.clock() + 1, Math.floor(now() * 1000));
-    fence.raise(tags, clock);
-    for (const listener of listeners) listener({ clock, tags });
+    if (soft) fence.soften(tags, clock);
+    else fence.raise(tags, clock);
+    for (const listener of listeners) listener(soft ? { clock, tags, soft } : { clock, tags });
     return clock;
   }
 
@@ -95,14 +98,14 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       },
       discard() {},
     }),
-    purge: async (tags) => ({ clock: invalidate(tags) }),
+    purge: async (tags, options) => ({ clock: invalidate(tags, options) }),
     onInvalidated: (listener) => void listeners.push(listener),
     health: () => ({ state: "ok", detail: "in memory, this process alone" }),
     close: async () => shelf.clear(),
   };
 }
 
-// `latest` is worked out when asked for: a fresh hit needs none. Later is safer: it may only have grown since.
+// `latest` and `soft` are worked out when asked for: a fresh hit needs none. Later is safer: it may only have grown since.
 class MemoryReading implements FenceReading {
   readonly shared = true;
   readonly clock: number;
@@ -117,6 +120,10 @@ class MemoryReading implements FenceReading {
 
   get latest(): number {
     return this.#fence.latest(this.#fence.slotsOf(this.#tags));
+  }
+
+  get soft(): number {
+    return this.#fence.softened(this.#fence.slotsOf(this.#tags), 0) ?? 0;
   }
 }
 

@@ -5,13 +5,15 @@
 import type { Bus } from "./bus.ts";
 import type { Event, Events } from "./events.ts";
 import { named } from "./happenings.ts";
-import type { Crowd, Store } from "./store.ts";
+import type { Crowd, PurgeOptions, Store } from "./store.ts";
 
 export interface Receipt {
   /** null: the store did not take it in time; it is kept, and given when the store answers. */
   readonly clock: number | null;
   /** The tags that were purged; null: everything. */
   readonly tags: readonly string[] | null;
+  /** True: softly. */
+  readonly soft?: boolean;
   /** How many there are, this one included. */
   readonly sidecars: number;
   /** How many of them have heard of it. */
@@ -22,7 +24,7 @@ export interface Receipt {
 
 export interface Receipts {
   /** Purges `tags` (undefined: everything). `waitMs`: how long it is waited for those who have not said that they heard. */
-  purge(tags: readonly string[] | undefined, waitMs: number): Promise<Receipt>;
+  purge(tags: readonly string[] | undefined, waitMs: number, options?: PurgeOptions): Promise<Receipt>;
 }
 
 interface ReceiptsOptions {
@@ -65,7 +67,7 @@ export function createReceipts({ store, events, bus, crowd, elapsed }: ReceiptsO
   });
 
   /** How many there are and how many have answered, when all have or the time is over. */
-  async function call(what: { clock: number; tags: readonly string[] | undefined }, waitMs: number) {
+  async function call({ tags, ...what }: { clock: number; tags: readonly string[] | undefined }, waitMs: number) {
     const seen = new Set([events.id]);
     const all = Promise.withResolvers<void>();
     let known = crowd?.().size ?? 1;
@@ -73,7 +75,7 @@ export function createReceipts({ store, events, bus, crowd, elapsed }: ReceiptsO
     const changed = () => {
       if (isCounted && seen.size >= known) all.resolve();
     };
-    const seq = events.tell({ kind: "purged", clock: what.clock, ...named(what.tags) });
+    const seq = events.tell({ kind: "purged", ...what, ...named(tags) });
     if (bus !== undefined && calls.size < MAX_CALLS) {
       calls.set(seq, { seen, changed });
       const timer = setTimeout(all.resolve, waitMs);
@@ -90,12 +92,19 @@ export function createReceipts({ store, events, bus, crowd, elapsed }: ReceiptsO
   }
 
   return {
-    async purge(tags, waitMs) {
+    async purge(tags, waitMs, { soft = false } = {}) {
       const began = elapsed();
-      const { clock } = await store.purge(tags);
+      const { clock } = await store.purge(tags, { soft });
+      const how = soft ? { soft } : {};
       const heard =
-        clock === undefined ? { sidecars: crowd?.().size ?? 1, seen: 1 } : await call({ clock, tags }, waitMs);
-      return { clock: clock ?? null, tags: tags ?? null, ...heard, ms: Math.round((elapsed() - began) * 10) / 10 };
+        clock === undefined ? { sidecars: crowd?.().size ?? 1, seen: 1 } : await call({ clock, tags, ...how }, waitMs);
+      return {
+        clock: clock ?? null,
+        tags: tags ?? null,
+        ...how,
+        ...heard,
+        ms: Math.round((elapsed() - began) * 10) / 10,
+      };
     },
   };
 }

@@ -102,10 +102,10 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     return { line, digest };
   }
 
-  async function look({ key, tags, limits }: Question): Promise<Reading<V>> {
+  async function look({ key, tags, limits, since }: Question): Promise<Reading<V>> {
     if (reach.isSettling() && limits.length > 0) throw await chargedOnly(limits);
     reach.mayRead(lineOf(key ? trips.place(key.primary) : { line: 0 }));
-    return (await trips.look({ key, tags, limits })).reading;
+    return (await trips.look({ key, tags, limits, since })).reading;
   }
 
   // Limits need no fence: while it may not be read yet they are charged all the same.
@@ -170,7 +170,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     recall: async (key, id) => within(variants.recall(reached(key), id), deadline),
     pass,
     begin: (tags) => journal.begin(tags),
-    purge: async (tags) => ({ clock: await journal.purge(tags) }),
+    purge: async (...what) => ({ clock: await journal.purge(...what) }),
     onInvalidated: (listener) => void listeners.push(listener),
     health() {
       const owed = journal.owed();
@@ -293,9 +293,10 @@ function wrongType(error: unknown): undefined {
 // What cannot be read as a notice may have been of anything.
 function noticeOf(message: string): Notice | undefined {
   try {
-    const { clock, tags } = JSON.parse(message) ?? {};
+    const { clock, tags, soft } = JSON.parse(message) ?? {};
     const isOurs = tags === null || (Array.isArray(tags) && tags.every((tag) => typeof tag === "string"));
-    return isOurs && Number.isSafeInteger(clock) ? { clock, tags: tags ?? undefined } : undefined;
+    if (!isOurs || !Number.isSafeInteger(clock)) return undefined;
+    return soft === true ? { clock, tags: tags ?? undefined, soft } : { clock, tags: tags ?? undefined };
   } catch {
     return undefined;
   }

@@ -16,6 +16,7 @@ export interface Script {
 }
 
 export const INVALIDATE = read("fence", "invalidate");
+export const SOFTEN = read("fence", "soften");
 export const VOUCH = read("fence", "vouch");
 export const SWEEP = read("fence", "sweep");
 export const RIGHTS = read("rights");
@@ -28,7 +29,7 @@ export const REMEMBER = read("remember");
 export const CHARGE = read("limits", "fixed-window", "sliding-window", "sliding-log", "token-bucket", "charge");
 export const PRESENCE = read("presence");
 
-const ALL = [INVALIDATE, VOUCH, SWEEP, RIGHTS, NOTE, LEASE, RENEW, RELEASE, KEEP, REMEMBER, CHARGE, PRESENCE];
+const ALL = [INVALIDATE, SOFTEN, VOUCH, SWEEP, RIGHTS, NOTE, LEASE, RENEW, RELEASE, KEEP, REMEMBER, CHARGE, PRESENCE];
 
 function read(...names: string[]): Script {
   const text = names.map((name) => readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8")).join("\n");

@@ -6,6 +6,9 @@
 // the floor nor the slot of any of its tags is later than its stamp. Nothing is searched, nothing can be missed. Where
 // processes of different configurations meet, the tags that a question asks about count as the value's own.
 //
+// A soft purge is the same with times of its own: what it overtakes stays usable, and is said to be stale from then on.
+// It takes nothing back that an invalidation says.
+//
 // Answers that need no waiting (memory) are given without a promise, so that a hit costs no turn of the event loop.
 
 /** Plain now, or later. */
@@ -115,6 +118,8 @@ export interface Question {
   readonly limits: readonly LimitQuestion[];
   /** True: a memory above the store must not answer on trust. */
   readonly certain?: boolean;
+  /** The stamp of what is asked about without a key: a soft purge of any of the tags is told exactly where it is later. */
+  readonly since?: number;
 }
 
 /** One reading of the fence. */
@@ -126,6 +131,8 @@ export interface FenceReading {
   readonly clock: number;
   /** The latest of the floor and the slots of the tags asked about. */
   readonly latest: number;
+  /** Not earlier than the latest soft purge of any of the tags asked about; left out: there was none. */
+  readonly soft?: number;
 }
 
 export interface Reading<V> {
@@ -136,6 +143,8 @@ export interface Reading<V> {
   /** Neither the floor nor the slot of any of the value's tags is later than its stamp; nor, in a store that is shared, of
    * any tag asked about: it is what the value would carry now. */
   readonly usable: boolean;
+  /** Where it was purged softly since its stamp: when, by the fence's clock, which counts µs of the epoch. */
+  readonly softAt?: number | undefined;
   /** In the order of the question; undefined: the store could not be asked. */
   readonly verdicts: readonly Verdict[] | undefined;
 }
@@ -194,6 +203,13 @@ export interface Purged {
 export interface Notice {
   readonly clock: number;
   readonly tags: readonly string[] | undefined;
+  /** True: they were purged softly. */
+  readonly soft?: boolean;
+}
+
+export interface PurgeOptions {
+  /** What is purged stays usable, as something that has been stale since the purge. */
+  readonly soft?: boolean;
 }
 
 export interface Store<V> {
@@ -215,8 +231,8 @@ export interface Store<V> {
   /** Notes a write that will invalidate `tags`, before it is forwarded. */
   begin(tags: readonly string[]): Soon<Write>;
   /** Invalidates `tags` (undefined: everything) because an operator says so; resolves as a write's commit does. Never rejects. */
-  purge(tags: readonly string[] | undefined): Promise<Purged>;
-  /** Hears of every invalidation, this process's own ones before their commit resolves, the others' as they are told. */
+  purge(tags: readonly string[] | undefined, options?: PurgeOptions): Promise<Purged>;
+  /** Hears of every invalidation and soft purge, this process's own ones before their commit resolves, the others' as they are told. */
   onInvalidated(listener: (notice: Notice) => void): void;
   /** For /readyz and the log. */
   health(): Health;

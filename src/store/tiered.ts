@@ -60,7 +60,8 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
   const shelf = createShelf<V, Held<V>>(maxBytes);
   const heard = createLocalFence(slots, 0);
 
-  below.onInvalidated(({ tags, clock }) => {
+  below.onInvalidated(({ tags, clock, soft }) => {
+    if (soft) return heard.soften(tags, clock);
     heard.raise(tags, clock);
     if (tags === undefined) shelf.clear(); // usable no more, so it is only in the way
   });
@@ -81,8 +82,9 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     return { record, held };
   }
 
+  // What was purged softly is left to the store below, as what is stale: another process may have validated it.
   function isOvertaken({ slots, stored }: Held<V>): boolean {
-    return heard.latest(slots) > stored.stamp;
+    return heard.latest(slots) > stored.stamp || heard.softened(slots, stored.stamp) !== undefined;
   }
 
   function isTrusted({ verifiedAt }: Held<V>): boolean {
@@ -103,10 +105,12 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     // Whoever asks may go on to join a flight: the answer must cover the tags asked about.
     if (!question.tags.every((tag) => stored.tags.includes(tag))) return lookBelow(question);
     const sentAt = monotonic();
-    return andThen(below.look({ key: undefined, tags: stored.tags, limits: question.limits }), (reading) => {
+    const asked = { key: undefined, tags: stored.tags, limits: question.limits, since: stored.stamp };
+    return andThen(below.look(asked), (reading) => {
       const { fence, verdicts } = reading;
       if (!fence.shared) return reading;
-      if (fence.latest <= stored.stamp && stored.stamp <= fence.clock && !isOvertaken(held)) {
+      const latest = Math.max(fence.latest, fence.soft ?? 0);
+      if (latest <= stored.stamp && stored.stamp <= fence.clock && !isOvertaken(held)) {
         held.verifiedAt = Math.max(held.verifiedAt, sentAt);
         return { fence, record, stored, usable: true, verdicts };
       }
@@ -121,8 +125,9 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
   }
 
   function hold({ key, tags }: Pick<Question, "key" | "tags">, reading: Reading<V>, sentAt: number): Reading<V> {
-    const { record, stored, usable, fence } = reading;
-    if (key && record && stored && usable && fence.shared) put(key, record.names, { stored, tags, verifiedAt: sentAt });
+    const { record, stored, usable, softAt, fence } = reading;
+    const isHeld = key && record && stored && usable && fence.shared && softAt === undefined;
+    if (isHeld) put(key, record.names, { stored, tags, verifiedAt: sentAt });
     return reading;
   }
 
@@ -163,7 +168,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     recall: (key, id) => below.recall(key, id),
     pass: (key, names, untilMs) => below.pass(key, names, untilMs),
     begin: (tags) => below.begin(tags),
-    purge: (tags) => below.purge(tags),
+    purge: (...what) => below.purge(...what),
     onInvalidated: (listener) => below.onInvalidated(listener),
     health: () => below.health(),
     close() {

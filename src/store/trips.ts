@@ -1,10 +1,11 @@
 // One look at Redis: mostly one trip, because what only the stored value knows (its own tags, what its variants differ
 // by) is remembered from last time. Where that proves wrong the trip is made again with what is known now. Only what
-// one trip found, value and slots of all its tags together, is ever called usable.
+// one trip found, value and slots of all its tags together, is ever called usable. The fence's second row, of soft purges,
+// is asked only about what is older than the latest of them.
 
 import { LRUCache } from "lru-cache";
 import type { Answer, Ask, LeaseAsk } from "./batch.ts";
-import { CLOCK_SLOT, FLOOR_SLOT, slotOf } from "./fence.ts";
+import { CLOCK_SLOT, FLOOR_SLOT, slotOf, softSlot } from "./fence.ts";
 import { type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { digestOf, type RedisKeys } from "./redis-keys.ts";
 import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading, Verdict } from "./store.ts";
@@ -28,6 +29,8 @@ export interface TripQuestion {
   readonly tags: readonly string[];
   readonly limits: readonly LimitQuestion[];
   readonly lease?: LeaseAsk;
+  /** As in Question. */
+  readonly since?: number | undefined;
 }
 
 export interface Looked<V> {
@@ -53,6 +56,8 @@ interface Hint extends Place {
   readonly names: readonly string[];
   /** Of all tags of the value seen last. */
   readonly slots: readonly number[];
+  /** Its stamp. */
+  readonly stamp: number;
   /** The record as it was written and as it was read. */
   readonly text: string;
   readonly record: KeyRecord;
@@ -81,18 +86,25 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
   const { keys, slots, codec, asking, lost } = options;
   const hints = new LRUCache<string, Hint>({ maxSize: MAX_HINTS, sizeCalculation: () => 1 }); // grows, unlike `max`
   const slotsOf = (tags: readonly string[]) => tags.map((tag) => slotOf(tag, slots));
+  const softClockSlot = softSlot(CLOCK_SLOT, slots);
+  const softFloorSlot = softSlot(FLOOR_SLOT, slots);
+  const softOnes = (of: readonly number[]) => [FLOOR_SLOT, ...of].map((slot) => softSlot(slot, slots));
+  /** The latest soft purge seen: what is older is asked about at once. */
+  let softClock = 0;
 
   function place(primary: string): Place {
     return hints.get(primary) ?? placeOf(digestOf(primary), asking.length);
   }
 
-  async function look({ key, tags, limits, lease }: TripQuestion): Promise<Looked<V>> {
+  async function look({ key, tags, limits, lease, since }: TripQuestion): Promise<Looked<V>> {
     const at = key ? place(key.primary) : NOWHERE;
     const asked = slotsOf(tags);
     const go = (known: Known, extra: Pick<Ask, "limits" | "lease">) => {
       const variant = key && keys.variant(at.digest, key.variant(known.names));
       const record = key && keys.record(at.digest);
-      return askOn(at, { record, variant, slots: [...asked, ...known.slots], ...extra });
+      const isOld = softClock > (key ? known.stamp : (since ?? Number.POSITIVE_INFINITY));
+      const old = isOld ? softOnes(key ? known.slots : asked) : NO_SLOTS;
+      return askOn(at, { record, variant, slots: [softClockSlot, ...asked, ...known.slots, ...old], ...extra });
     };
     const sentAt = performance.now();
     let known: Known = isHint(at) ? at : NOTHING_KNOWN;
@@ -100,7 +112,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     const { verdicts, leaseMs } = answer;
     try {
       for (let trip = 1; ; trip++) {
-        const found = find(answer, { asked, names: known.names, hint: isHint(at) ? at : undefined });
+        const found = find(answer, { asked, names: known.names, hint: isHint(at) ? at : undefined, since });
         if (!found.more || trip === MAX_TRIPS) {
           if (key && found.hint) remember(key.primary, { ...at, ...found.hint });
           return { reading: { ...found.reading, verdicts }, leaseMs };
@@ -122,28 +134,48 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     return put(ask);
   }
 
-  function find(answer: Answer, { asked, names, hint }: Context): Found<V> {
+  function find(answer: Answer, { asked, names, hint, since }: Context): Found<V> {
     const clock = answer.fence.get(CLOCK_SLOT) ?? 0;
     if (isLost(clock, answer.seen) || isDamaged(clock, answer.fence.get(FLOOR_SLOT) ?? 0)) {
       lost();
       return { reading: { fence: UNREAD, record: undefined, stored: undefined, usable: false } };
     }
     options.clock.see(clock);
-    const fence = { shared: true, clock, latest: latestOf(answer, asked) };
+    const soft = Math.min(answer.fence.get(softClockSlot) ?? 0, clock); // a later one is damaged
+    softClock = Math.max(softClock, soft);
+    const fence = { shared: true, clock, latest: latestOf(answer, asked), soft: softened(answer, asked, soft) };
     const text = answer.record;
     const record = text === undefined ? undefined : hint?.text === text ? hint.record : recordOf(text);
     const nothing = { fence, record, stored: undefined, usable: false };
+    if (since !== undefined && soft > since && !hasSoft(answer, asked))
+      return { reading: nothing, more: NOTHING_KNOWN };
     if (text === undefined || record === undefined) return { reading: nothing };
-    if (!isSame(record.names, names)) return { reading: nothing, more: { names: record.names, slots: NO_SLOTS } };
+    if (!isSame(record.names, names)) return { reading: nothing, more: { ...NOTHING_KNOWN, names: record.names } };
     const stored = answer.variant && codec.decode(detached(answer.variant));
     if (stored === undefined) return { reading: nothing };
+    const { stamp } = stored;
     const own = slotsOf(stored.tags);
-    if (!own.every((slot) => answer.fence.has(slot))) return { reading: nothing, more: { names, slots: own } };
+    const more = { names, slots: own, stamp };
+    if (!own.every((slot) => answer.fence.has(slot))) return { reading: nothing, more };
     // A stamp later than the clock is damaged, or of a time that was lost. The tags asked about are those that it would
     // be stored with today: a sidecar of another configuration may have given it others.
     const latest = Math.max(fence.latest, latestOf(answer, own));
-    const usable = stored.stamp <= clock && latest <= stored.stamp;
-    return { reading: { fence, record, stored, usable }, hint: { names, slots: own, text, record } };
+    const usable = stamp <= clock && latest <= stamp;
+    if (usable && soft > stamp && !hasSoft(answer, own)) return { reading: nothing, more };
+    const softAt = soft > stamp ? softened(answer, own, soft) : 0;
+    const reading = { fence, record, stored, usable, softAt: softAt > stamp ? softAt : undefined };
+    return { reading, hint: { names, slots: own, stamp, text, record } };
+  }
+
+  function hasSoft({ fence }: Answer, of: readonly number[]): boolean {
+    return fence.has(softFloorSlot) && softOnes(of).every((slot) => fence.has(slot));
+  }
+
+  /** When any of `of` was purged softly last; at the most `latest`, and that where they were not asked about. */
+  function softened(answer: Answer, of: readonly number[], latest: number): number {
+    if (!hasSoft(answer, of)) return latest;
+    const times = softOnes(of).map((slot) => answer.fence.get(slot) ?? 0);
+    return Math.min(latest, Math.max(...times));
   }
 
   function remember(primary: string, hint: Hint): void {
@@ -157,6 +189,8 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
 interface Known {
   readonly names: readonly string[];
   readonly slots: readonly number[];
+  /** Of the value; infinite where none is known of: then nothing is asked about soft purges. */
+  readonly stamp: number;
 }
 
 interface Context {
@@ -165,6 +199,7 @@ interface Context {
   /** That the variant was read under. */
   readonly names: readonly string[];
   readonly hint: Hint | undefined;
+  readonly since: number | undefined;
 }
 
 interface Found<V> {
@@ -175,7 +210,7 @@ interface Found<V> {
 }
 
 const NO_SLOTS: readonly number[] = Object.freeze([]);
-const NOTHING_KNOWN: Known = Object.freeze({ names: NO_NAMES, slots: NO_SLOTS });
+const NOTHING_KNOWN: Known = Object.freeze({ names: NO_NAMES, slots: NO_SLOTS, stamp: Number.POSITIVE_INFINITY });
 const NOWHERE: Place = Object.freeze({ digest: "", line: 0 });
 
 function placeOf(digest: string, lines: number): Place {

@@ -198,6 +198,71 @@ function fenceTests(): void {
     expect((await look(keyOf("other"))).usable).toBe(false);
   });
 
+  describe("a soft purge", () => {
+    const soften = async (...tags: string[]) => (await store.purge(tags, { soft: true })).clock as number;
+
+    test("leaves what it names usable, and tells since when that is stale", async () => {
+      await putNow(key, "one", { tags: ["a"] });
+      await putNow(keyOf("other"), "two", { tags: ["b"] });
+      const at = await soften("a");
+      expect(await look(key, ["a"])).toMatchObject({ usable: true, stored: { value: "one" }, softAt: at });
+      expect(await clock()).toBe(at);
+      const apart = await look(keyOf("other"), ["b"]);
+      expect([apart.usable, apart.softAt]).toEqual([true, undefined]);
+      const later = await soften("a");
+      expect(await look(key)).toMatchObject({ usable: true, softAt: later });
+      await putNow(key, "three", { tags: ["a"] });
+      const anew = await look(key, ["a"]);
+      expect([anew.stored?.value, anew.usable, anew.softAt]).toEqual(["three", true, undefined]);
+    });
+
+    test("of everything is of what no tag names", async () => {
+      await putNow(key, "one");
+      const { clock } = await store.purge(undefined, { soft: true });
+      expect(await look(key)).toMatchObject({ usable: true, softAt: clock });
+    });
+
+    test("of a tag that only the value names is told as well, whatever was known of it before", async () => {
+      for (const [primary, isKnown] of [["known", true] as const, ["unknown", false] as const]) {
+        await putNow(keyOf(primary), "one", { tags: ["a", "own"], names: ["lang"] });
+        if (isKnown) await look(keyOf(primary), ["a"]);
+      }
+      const at = await soften("own");
+      for (const primary of ["known", "unknown"]) {
+        expect(await look(keyOf(primary), ["a"])).toMatchObject({ usable: true, softAt: at });
+      }
+    });
+
+    test("takes nothing back that a write or another purge has said, before or after", async () => {
+      await putNow(key, "one", { tags: ["a", "b"] });
+      await invalidate("a");
+      await soften("a");
+      await soften("b");
+      expect((await look(key, ["a"])).usable).toBe(false);
+      await putNow(key, "two", { tags: ["a", "b"] });
+      await store.purge(undefined, { soft: true });
+      await store.purge(["b"]);
+      expect((await look(key, ["a"])).usable).toBe(false);
+    });
+
+    test("is told exactly of tags alone, to whoever says how old what they ask about is", async () => {
+      const since = await clock();
+      const soft = async (tag: string) =>
+        (await store.look({ key: undefined, tags: [tag], limits: [], since })).fence.soft;
+      expect(Number((await soft("a")) ?? 0)).toBe(0);
+      const at = await soften("a");
+      expect([await soft("a"), (await soft("b")) ?? 0]).toEqual([at, 0]);
+      expect((await look(undefined, ["a"])).fence.soft).toBeGreaterThanOrEqual(at);
+    });
+
+    test("is heard of as one", async () => {
+      const heard: Notice[] = [];
+      store.onInvalidated((notice) => heard.push(notice));
+      const clock = await soften("a", "b");
+      expect(heard.at(0)).toEqual({ clock, tags: ["a", "b"], soft: true });
+    });
+  });
+
   test("latest is that of the tags asked about", async () => {
     const before = await clock();
     await invalidate("a");
@@ -525,6 +590,20 @@ function sharedTests(): void {
     await putNow(keyOf("k"), "one", { tags: ["a"] });
     await (await fixture.another()).purge(undefined);
     expect((await look(keyOf("k"), ["a"])).usable).toBe(false);
+  });
+
+  test("of what one purges softly the other is told, and hears of it", async () => {
+    const heard: Notice[] = [];
+    other.onInvalidated((notice) => heard.push(notice));
+    await putNow(key, "one", { tags: ["a", "own"] });
+    expect((await other.look({ key, tags: ["a"], limits: [] })).softAt).toBeUndefined();
+    const since = await clock();
+    const { clock: at } = await store.purge(["own"], { soft: true });
+    const apart = await other.look({ key: undefined, tags: ["b"], limits: [], since });
+    expect(apart.fence.soft).toBe(0);
+    expect(await other.look({ key, tags: ["a"], limits: [] })).toMatchObject({ usable: true, softAt: at });
+    const notice = { clock: at, tags: ["own"], soft: true };
+    await vi.waitFor(() => expect(heard).toContainEqual(notice), { timeout: 10_000 });
   });
 
   test("the other hears of an invalidation", async () => {

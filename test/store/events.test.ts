@@ -202,6 +202,8 @@ describe("a receipt", () => {
     expect(await receipts.purge(["a"], 5000)).toEqual({ clock: 7, tags: ["a"], sidecars: 2, seen: 2, ms: 0 });
     expect(heard.map(({ what }) => what)).toEqual([{ kind: "purged", clock: 7, tags: ["a"], more: 0 }]);
     expect(await receipts.purge(undefined, 5000)).toMatchObject({ tags: null, seen: 2 });
+    expect(await receipts.purge(["a"], 5000, { soft: true })).toMatchObject({ soft: true, tags: ["a"], seen: 2 });
+    expect(heard.at(-1)?.what).toEqual({ kind: "purged", clock: 7, soft: true, tags: ["a"], more: 0 });
   });
 
   it("waits for one that was told and answers late, though nobody knew of it", async () => {

@@ -1,7 +1,7 @@
 // Where a tag lives: alike in every process, spread evenly.
 
 import { describe, expect, test } from "vitest";
-import { DEFAULT_SLOTS, slotOf } from "../../src/store/fence.ts";
+import { CLOCK_SLOT, DEFAULT_SLOTS, FLOOR_SLOT, slotOf, softSlot } from "../../src/store/fence.ts";
 
 describe("slotOf", () => {
   // Other processes and what is stored in Redis go by these numbers: they never change.
@@ -13,6 +13,11 @@ describe("slotOf", () => {
   test("leaves the first four slots to the fence itself", () => {
     const slots = new Set(Array.from({ length: 1000 }, (_, i) => slotOf(`t${i}`, 7)));
     expect([...slots].sort()).toEqual([4, 5, 6]);
+  });
+
+  test("says where the second row has it, which those who know of one row never read", () => {
+    const slots = [CLOCK_SLOT, FLOOR_SLOT, slotOf("a", DEFAULT_SLOTS)].map((slot) => softSlot(slot, DEFAULT_SLOTS));
+    expect(slots).toEqual([1_048_576, 1_048_577, 1_331_899]);
   });
 
   test("spreads like chance: two of 100,000 similar tags meet about as often as they must", () => {

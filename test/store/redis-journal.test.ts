@@ -104,6 +104,14 @@ describe("while Redis is away", () => {
     expect(reading).toMatchObject({ usable: false, stored: { value: "one" } });
   });
 
+  test("a soft purge is kept and replayed as one", async () => {
+    stores.redis.freeze();
+    expect(await store.purge(["a"], { soft: true })).toEqual({ clock: undefined });
+    stores.redis.thaw();
+    const reading = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
+    expect(reading).toMatchObject({ usable: true, softAt: expect.any(Number), stored: { value: "one" } });
+  });
+
   test("what only the outcome of a write named is kept and replayed with the rest", async () => {
     const write = await store.begin(["z"]);
     stores.redis.freeze();

@@ -54,6 +54,23 @@ describe("a lost fence", () => {
     expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
   });
 
+  test("takes the soft purges with it, and makes more unusable than they did", async () => {
+    await put("one");
+    await store.purge(["a"], { soft: true });
+    expect(await look()).toMatchObject({ usable: true, softAt: expect.any(Number) });
+    await command("DEL", FENCE);
+    expect((await shared()).usable).toBe(false);
+    await put("two");
+    expect((await look()).softAt).toBeUndefined();
+  });
+
+  test("is noticed by a soft purge that finds it first", async () => {
+    await put("one");
+    await command("DEL", FENCE);
+    await store.purge(["z"], { soft: true });
+    expect((await look()).usable).toBe(false);
+  });
+
   test("is noticed by an invalidation that finds it first", async () => {
     await put("one");
     const other = await stores.connected();
@@ -93,17 +110,22 @@ describe("a lost fence", () => {
     });
   }
 
-  test("is made of the fence by a Redis too full to take an invalidation", async () => {
-    await put("one");
-    await command("CONFIG", "SET", "maxmemory", "1");
-    try {
-      await invalidate(store, "a");
-      expect((await look().catch(() => ({ usable: false }))).usable).toBe(false);
-    } finally {
-      await command("CONFIG", "SET", "maxmemory", "0");
-    }
-    expect((await shared()).usable).toBe(false);
-  });
+  for (const [what, invalidateSo] of [
+    ["an invalidation", () => invalidate(store, "a")],
+    ["a soft purge", () => store.purge(["a"], { soft: true })],
+  ] as const) {
+    test(`is made of the fence by a Redis too full to take ${what}`, async () => {
+      await put("one");
+      await command("CONFIG", "SET", "maxmemory", "1");
+      try {
+        await invalidateSo();
+        expect((await look().catch(() => ({ usable: false }))).usable).toBe(false);
+      } finally {
+        await command("CONFIG", "SET", "maxmemory", "0");
+      }
+      expect((await shared()).usable).toBe(false);
+    });
+  }
 });
 
 describe("a damaged fence", () => {
@@ -127,6 +149,18 @@ describe("a damaged fence", () => {
     await command("BITFIELD", FENCE, "SET", "u63", "#1", FAR);
     const floor = async () => ((await command("BITFIELD_RO", FENCE, "GET", "u63", "#1")) as number[])[0];
     await vi.waitUntil(async () => Number(await floor()) < Number(FAR), { timeout: 10_000 });
+  });
+
+  test("with soft purges far ahead makes nothing stale that comes after them", async () => {
+    await put("one");
+    await invalidate(store, "z");
+    for (const slot of [0, 1]) await command("BITFIELD", FENCE, "SET", "u63", `#${(1 << 16) + slot}`, FAR);
+    const { fence, softAt } = await look();
+    expect(softAt).toBe(fence.clock);
+    await invalidate(store, "a");
+    await put("two");
+    expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
+    expect((await look()).softAt).toBeUndefined();
   });
 
   test("with a clock far ahead goes on from there", async () => {

@@ -52,6 +52,20 @@ describe("round trips", () => {
     expect(trips).toEqual([["GET", "GET", "BITFIELD_RO", "EVALSHA"]]);
   });
 
+  test("a hit after a soft purge of something else is one, from the second look on", async () => {
+    await put(direct, "one", ["a", "own"]);
+    const look = async () => expect((await store.look({ key, tags: ["a"], limits: [] })).softAt).toBeUndefined();
+    await look();
+    await direct.purge(["b"], { soft: true });
+    expect(await tripsOf(look)).toHaveLength(2);
+    expect(await tripsOf(look)).toEqual([["GET", "GET", "BITFIELD_RO"]]);
+    await direct.purge(["own"], { soft: true });
+    const softened = async () => expect((await store.look({ key, tags: ["a"], limits: [] })).softAt).toBeDefined();
+    expect(await tripsOf(softened)).toEqual([["GET", "GET", "BITFIELD_RO"]]);
+    await put(direct, "two", ["a", "own"]);
+    expect(await tripsOf(look)).toEqual([["GET", "GET", "BITFIELD_RO"]]);
+  });
+
   test("a value with tags of its own takes two the first time, and one from then on", async () => {
     await put(direct, "one", ["a", "own"]);
     const look = async () => expect(await store.look({ key, tags: ["a"], limits: [] })).toMatchObject({ usable: true });

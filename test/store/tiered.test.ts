@@ -135,7 +135,7 @@ describe("with trust 0", () => {
         parts.look({ limits: [LIMIT] }),
         readingOf(12, 10, { verdicts: VERDICTS }),
       );
-      expect(asked).toEqual({ key: undefined, tags: ["a", "own"], limits: [LIMIT] });
+      expect(asked).toEqual({ key: undefined, tags: ["a", "own"], limits: [LIMIT], since: ONE.stamp });
       expect(reading).toEqual({
         fence: { shared: true, clock: 12, latest: 10 },
         record: { names: [], passUntil: 0 },
@@ -165,6 +165,18 @@ describe("with trust 0", () => {
     (await nextLook(parts)).answer({ ...holding(ONE), usable: false });
     await looked;
     expect((await answered(parts, parts.look(), AWAY)).asked.key).toBe(KEY);
+  });
+
+  test("what was purged softly is left to the store below, and not held, until there is a later one", async () => {
+    const parts = await warm(0);
+    const soft = { ...holding(ONE, 12), softAt: 11 };
+    const looked = parts.look();
+    parts.below.only("look").answer(readingOf(12, 10, { fence: { shared: true, clock: 12, latest: 10, soft: 11 } }));
+    (await nextLook(parts)).answer(soft);
+    expect(await looked).toEqual({ ...soft, verdicts: [] });
+    const two = { ...ONE, value: "two", stamp: 12 };
+    expect((await answered(parts, parts.look(), holding(two))).asked.key).toBe(KEY);
+    expect((await answered(parts, parts.look(), readingOf(12, 10))).reading.stored).toEqual(two);
   });
 
   test("a value from a later time than the fence's is not used", async () => {
@@ -284,6 +296,15 @@ describe("a notice", () => {
   test("of a tag of the value ends trust at once", async () => {
     const parts = await warm(1000);
     parts.below.notify({ clock: 11, tags: ["own"] });
+    expect((await answered(parts, parts.look(), AWAY)).asked.key).toBe(KEY);
+  });
+
+  test("of a soft purge does as well, and keeps what it is not of", async () => {
+    const parts = await warm(1000);
+    parts.below.notify({ clock: 11, tags: ["b"], soft: true });
+    parts.below.notify({ clock: 10, tags: undefined, soft: true });
+    expect(parts.look()).not.toBeInstanceOf(Promise);
+    parts.below.notify({ clock: 11, tags: ["own"], soft: true });
     expect((await answered(parts, parts.look(), AWAY)).asked.key).toBe(KEY);
   });
 
