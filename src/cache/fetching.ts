@@ -213,7 +213,8 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     const { stored, usable, fence } = found.reading;
     if (stored === undefined || !fence.shared) return;
     const times = { requestTime, responseTime: now(), policy: visit.policy, random };
-    const heeded = heedHead({ request: visit.request, response, stored: stored.value, usable }, times);
+    const about = { request: visit.request, response, stored: stored.value, usable: isAsItWas(found.reading) };
+    const heeded = heedHead(about, times);
     // Not for each of many: the whole body is written again.
     if (heeded.kind === "update") {
       const isDue = now() - stored.value.responseTime >= UPDATE_MS;
@@ -246,13 +247,18 @@ interface Filling {
 
 /** Towards the origin a fetch that is to be stored asks for the whole, whatever conditions the client has. */
 function fieldsFor({ request }: Visit, { decision, reading }: Found, offered: readonly Offer[] = []): Fields {
-  if (decision.kind === "validate") return conditionalFields(request, decision.stored, reading.usable);
+  if (decision.kind === "validate") return conditionalFields(request, decision.stored, isAsItWas(reading));
   const isFill =
     request.method === "GET" && !isPartial(request) && decision.kind === "forward" && decision.reason !== "bypass";
   if (!isFill) return request.fields;
   const fields = conditionalFields(request);
   if (offered.length === 0) return fields;
   return [...fields, "If-None-Match", offered.map(({ etag }) => etag).join(", ")];
+}
+
+/** Whether nobody has said that it changed: by a write, or by a soft purge, which may come in the second in which it was made. */
+function isAsItWas({ usable, softAt }: Found["reading"]): boolean {
+  return usable && softAt === undefined;
 }
 
 function statusOf({ decision }: Found, rest: { status: number; stored?: boolean; detail?: string }): string {

@@ -100,5 +100,6 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
 }
 
 function mayJoin(flight: Flight, fence: FenceReading): boolean {
+  if (fence.soft !== undefined && fence.soft > flight.fence.clock) return false;
   return flight.fence.shared && fence.shared && fence.latest <= flight.fence.clock;
 }

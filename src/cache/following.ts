@@ -113,7 +113,8 @@ export function createFollowing({ store, now }: FollowingParts): Following {
     if (tags.every((tag) => visit.tags.includes(tag))) return true;
     // Where the fence cannot be read those gather who asked before the fetch began.
     if (!flight.fence.shared) return true;
-    const { fence } = await store.look({ key: undefined, tags, limits: [] });
+    const { fence } = await store.look({ key: undefined, tags, limits: [], since: stamp });
+    if (fence.soft !== undefined && fence.soft > stamp) return false;
     return fence.shared && fence.latest <= stamp;
   }
 

@@ -66,6 +66,17 @@ export function currentAge(stored: StoredHead, now: number): number {
 }
 
 /**
+ * For how long it has been stale, seconds; negative: for how long it is still fresh. `endedFor`: for how long a soft purge
+ * has made it so.
+ */
+export function staleness(
+  stored: StoredHead,
+  { now, endedFor = Number.NEGATIVE_INFINITY }: { now: number; endedFor?: number | undefined },
+): number {
+  return Math.max(currentAge(stored, now) - stored.lifetime, endedFor);
+}
+
+/**
  * For how long past its freshness a stored response is worth keeping, seconds: as long as it may be used stale; and where
  * it can be validated as long again as it was fresh, but ten minutes to a day.
  */

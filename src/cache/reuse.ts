@@ -4,7 +4,7 @@
 import { type CacheControl, parseCacheControl, seconds } from "../http/cache-control.ts";
 import { field, has } from "../http/fields.ts";
 import type { Request } from "../http/message.ts";
-import { currentAge } from "./freshness.ts";
+import { currentAge, staleness } from "./freshness.ts";
 import type { CachePolicy } from "./policy.ts";
 import { hasValidator, type StoredResponse } from "./stored-response.ts";
 
@@ -32,6 +32,8 @@ export interface ReuseAsk {
   readonly stored: StoredResponse | undefined;
   /** False: invalidated since it was fetched. It may be validated, never used before that. */
   readonly usable: boolean;
+  /** Seconds since a soft purge ended its freshness, where one did. */
+  readonly endedFor?: number | undefined;
   readonly policy: CachePolicy;
   /** Epoch ms. */
   readonly now: number;
@@ -48,11 +50,12 @@ export function reuse(ask: ReuseAsk): Reuse {
   const cc = clientDirectives(ask);
   if (stored === undefined) return cc?.has("only-if-cached") ? UNSATISFIABLE : { kind: "forward", reason: missed(ask) };
   const age = currentAge(stored, ask.now);
-  const ttl = Math.floor(stored.lifetime - age);
-  const verdict = ask.usable ? judged(stored, age, cc) : "stale";
+  const stale = staleness(stored, ask);
+  const ttl = Math.floor(0 - stale);
+  const verdict = ask.usable ? judged(stored, { age, staleness: stale }, cc) : "stale";
   if (verdict === "fresh" || verdict === "stale-while-revalidate") return { kind: verdict, stored, ttl };
   if (cc?.has("only-if-cached")) return UNSATISFIABLE;
-  const staleIfError = ask.usable && mayStandIn(stored, age, cc);
+  const staleIfError = ask.usable && mayStandIn(stored, stale, cc);
   if (!staleIfError && !hasValidator(stored)) return { kind: "forward", reason: verdict };
   return { kind: "validate", stored, reason: verdict, staleIfError };
 }
@@ -101,11 +104,10 @@ function missed({ varies }: ReuseAsk): Forward {
 /** "stale" and "request" say that the origin must be asked, and whose doing that is (RFC 9211 §2.2). */
 function judged(
   stored: StoredResponse,
-  age: number,
+  { age, staleness }: { age: number; staleness: number },
   cc: CacheControl | undefined,
 ): "fresh" | "stale-while-revalidate" | "stale" | "request" {
   if (stored.alwaysValidate) return "stale";
-  const staleness = age - stored.lifetime;
   if (staleness < 0) return cc === undefined || allowsFresh(cc, age, -staleness) ? "fresh" : "request";
   if (cc !== undefined && !allowsStale(cc, age, staleness)) return "stale";
   if (cc?.has("max-stale") && !stored.mustRevalidate) return "fresh";
@@ -113,9 +115,9 @@ function judged(
 }
 
 /** RFC 5861 §4: instead of an error, where response or route permit it and the client does not insist on the origin. */
-function mayStandIn(stored: StoredResponse, age: number, cc: CacheControl | undefined): boolean {
+function mayStandIn(stored: StoredResponse, staleness: number, cc: CacheControl | undefined): boolean {
   if (stored.staleIfError === 0 || stored.alwaysValidate) return false;
-  return age < stored.lifetime + stored.staleIfError && !cc?.has("no-cache") && !cc?.has("no-store");
+  return staleness < stored.staleIfError && !cc?.has("no-cache") && !cc?.has("no-store");
 }
 
 /** §5.2.1. What cannot be read is taken as the strictest. */

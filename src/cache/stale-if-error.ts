@@ -3,9 +3,9 @@
 
 import type { Response } from "../http/message.ts";
 import { deliver } from "./delivery.ts";
-import { currentAge } from "./freshness.ts";
+import { staleness } from "./freshness.ts";
 import { cacheStatus } from "./status.ts";
-import type { Found, Visit } from "./visit.ts";
+import { type Found, secondsSincePurge, type Visit } from "./visit.ts";
 
 interface OriginError {
   /** Epoch ms. */
@@ -17,7 +17,7 @@ interface OriginError {
 }
 
 /** The stale response in place of the error; undefined where it may not be. */
-export function insteadOfError(visit: Visit, { decision }: Found, error: OriginError): Response | undefined {
+export function insteadOfError(visit: Visit, { decision, reading }: Found, error: OriginError): Response | undefined {
   if (decision.kind !== "validate" || !decision.staleIfError) return undefined;
   visit.trace.cache = "stale";
   const { now, ...rest } = error;
@@ -26,7 +26,7 @@ export function insteadOfError(visit: Visit, { decision }: Found, error: OriginE
   // fwd without fwd-status would say that the origin answered with what is sent (RFC 9211 §2.1, §2.3).
   const status =
     rest.status === undefined
-      ? cacheStatus.hit(Math.floor(stored.lifetime - currentAge(stored, now)), detail)
+      ? cacheStatus.hit(Math.floor(0 - staleness(stored, { now, endedFor: secondsSincePurge(reading, now) })), detail)
       : cacheStatus.forwarded({ reason, detail, ...rest });
   return deliver(visit, stored, { now, status });
 }

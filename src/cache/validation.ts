@@ -12,7 +12,7 @@ import { ownNames, storedHead } from "./storing.ts";
 
 /**
  * The fields of the request that fills the cache: without the client's own conditions and ranges, which are answered from
- * what comes; with ours (§4.3.1) where `stored` has validators. `usable` false: it is known to have been overtaken by a write, so
+ * what comes; with ours (§4.3.1) where `stored` has validators. `usable` false: it is known to have been overtaken by a write or a purge, so
  * that only a validator will do that tells the two apart.
  */
 export function conditionalFields(request: Request, stored?: StoredResponse, usable = true): Fields {

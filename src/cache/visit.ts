@@ -49,7 +49,17 @@ export function decide(visit: Visit, reading: Reading<StoredResponse>, now: numb
   const { request, policy } = visit;
   const stored = reading.stored?.value;
   const varies = namesOf(reading).length > 0;
-  return { reading, decision: reuse({ request, stored, usable: reading.usable, policy, now, varies }) };
+  const endedFor = reading.softAt === undefined ? undefined : secondsSincePurge(reading, now);
+  return { reading, decision: reuse({ request, stored, usable: reading.usable, endedFor, policy, now, varies }) };
+}
+
+/**
+ * Seconds since what was read was purged softly; undefined: it was not. The fence's clock is that of Redis, which may be
+ * another than ours: it was not before the request that brought the response, and not after now.
+ */
+export function secondsSincePurge({ stored, softAt }: Reading<StoredResponse>, now: number): number | undefined {
+  if (softAt === undefined || stored === undefined) return undefined;
+  return Math.max(0, now - Math.max(softAt / 1000, stored.value.requestTime)) / 1000;
 }
 
 /** What the variants of the key that was looked at differ by. */
