@@ -22,7 +22,7 @@ export function createPurges(
   const receipts = createReceipts({ store, events, bus, crowd, elapsed: () => performance.now() });
   async function purged(asked: Asked, waitMs: number): Promise<Purged> {
     if (asked.kind === "mistake") return asked;
-    const receipt = await receipts.purge(asked.tags, waitMs);
+    const receipt = await receipts.purge(asked.tags, waitMs, { soft: asked.soft });
     log.info("purged", { ...receipt });
     return { kind: "receipt", receipt };
   }

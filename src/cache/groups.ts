@@ -26,7 +26,7 @@ export function invalidatedGroupTags({ authority }: Request, fields: Fields): re
 
 /** Of one response, each a slot to be read with it. At least 32 groups of 32 characters are to be supported (§2). */
 const MAX_GROUPS = 128;
-const MAX_GROUP_LENGTH = 256;
+export const MAX_GROUP_LENGTH = 256;
 const NONE: readonly string[] = Object.freeze([]);
 
 /** The members of a list of strings, each once, their parameters ignored; none where it is malformed in any part. */

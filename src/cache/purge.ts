@@ -1,9 +1,11 @@
 // What does an operator's purge name, and which tags of the fence are that? A URL and a path stand for all that is stored
 // for them, in every query and variant; a route and a tag for what carries them on all hosts. A glob is widened to the
-// routes whose paths it may match: nothing is searched for, and fetches under way are fenced like what is stored.
+// routes whose paths it may match: nothing is searched for, and fetches under way are fenced like what is stored. A soft
+// purge ends the freshness of all that, and leaves it to be used as any stale response is.
 
 import { createGlob } from "./glob.ts";
-import { namedTag, pathTag, routeTag } from "./invalidation.ts";
+import { MAX_GROUP_LENGTH } from "./groups.ts";
+import { groupTag, namedTag, pathTag, routeTag } from "./invalidation.ts";
 import { pathOf } from "./key.ts";
 import { MAX_TAG_LENGTH } from "./own-tags.ts";
 
@@ -17,13 +19,13 @@ export interface PurgeableRoute {
 
 export type Purge =
   /** undefined: everything. */
-  | { readonly kind: "tags"; readonly tags: readonly string[] | undefined }
+  | { readonly kind: "tags"; readonly tags: readonly string[] | undefined; readonly soft: boolean }
   | { readonly kind: "mistake"; readonly text: string };
 
-const WANTED = 'Name one of "url", "path" with "host", "tag", "route", "glob", or write "all": true.';
+const WANTED = 'Name one of "url", "path" or "group" with "host", "tag", "route", "glob", or write "all": true.';
 const MAX_LENGTH = 16_384;
 const MAX_GLOB_LENGTH = 256;
-const NAMES = ["url", "path", "tag", "route", "glob", "all"];
+const NAMES = ["url", "path", "group", "tag", "route", "glob", "all"];
 
 /** `what` is JSON as it came. */
 export function purgeOf(what: unknown, routes: readonly PurgeableRoute[]): Purge {
@@ -31,17 +33,21 @@ export function purgeOf(what: unknown, routes: readonly PurgeableRoute[]): Purge
   const asked = what as Readonly<Record<string, unknown>>;
   const unknown = Object.keys(asked).find((key) => !NAMES.includes(key) && key !== "host" && key !== "soft");
   if (unknown !== undefined) return mistake(`${JSON.stringify(unknown.slice(0, 64))} is none of its keys. ${WANTED}`);
-  if (asked.soft !== undefined && asked.soft !== false) return mistake("There is no soft purge; leave out soft.");
+  const { soft = false } = asked;
+  if (typeof soft !== "boolean") return mistake('"soft" is true or false.');
   const names = NAMES.filter((name) => asked[name] !== undefined);
   const [name = ""] = names;
   const value = asked[name];
   if (names.length !== 1) return mistake(WANTED);
-  if (asked.host !== undefined && name !== "path") return mistake('"host" belongs to "path".');
-  if (name === "all") return value === true ? tagged(undefined) : mistake('Write "all": true.');
+  if (asked.host !== undefined && name !== "path" && name !== "group") {
+    return mistake('"host" belongs to "path" and "group".');
+  }
+  if (name === "all") return value === true ? { ...tagged(undefined), soft } : mistake('Write "all": true.');
   if (typeof value !== "string" || value === "" || value.length > MAX_LENGTH) {
     return mistake(`"${name}" must be text of 1 to ${MAX_LENGTH} characters.`);
   }
-  return OF[name]?.(value, { host: asked.host, routes }) ?? mistake(WANTED);
+  const named = OF[name]?.(value, { host: asked.host, routes }) ?? mistake(WANTED);
+  return named.kind === "tags" ? { ...named, soft } : named;
 }
 
 /** What PURGE of one target means: all that is stored for its path. Elsewhere an asterisk is a wildcard there: nobody is to
@@ -49,7 +55,7 @@ export function purgeOf(what: unknown, routes: readonly PurgeableRoute[]): Purge
 export function purgeOfTarget(authority: string, target: string): Purge {
   if (pathOf(target).includes("*"))
     return mistake('A pattern is a "glob", for /api/purge; write a plain asterisk as %2A.');
-  return tagged([pathTag(authority, target)]);
+  return { ...tagged([pathTag(authority, target)]), soft: false };
 }
 
 interface Context {
@@ -57,7 +63,9 @@ interface Context {
   readonly routes: readonly PurgeableRoute[];
 }
 
-const OF: Readonly<Record<string, (value: string, context: Context) => Purge>> = {
+type Named = Omit<Extract<Purge, { kind: "tags" }>, "soft"> | Extract<Purge, { kind: "mistake" }>;
+
+const OF: Readonly<Record<string, (value: string, context: Context) => Named>> = {
   url(value) {
     const url = /^https?:\/\//i.test(value) ? URL.parse(value) : null;
     if (url === null) return mistake('"url" must begin with http:// or https:// and name a host.');
@@ -70,6 +78,12 @@ const OF: Readonly<Record<string, (value: string, context: Context) => Purge>> =
       return mistake('"path" is of one host: write "host" as well, as clients write it, or the whole "url".');
     }
     return purgeOfTarget(authority, value);
+  },
+  group(value, { host }) {
+    if (value.length > MAX_GROUP_LENGTH) return mistake(`"group" must be text of 1 to ${MAX_GROUP_LENGTH} characters.`);
+    const authority = typeof host === "string" ? authorityOf(host) : undefined;
+    if (authority === undefined) return mistake('"group" is of one host: write "host" as well, as clients write it.');
+    return tagged([groupTag(authority, value)]);
   },
   tag(value) {
     return value.length > MAX_TAG_LENGTH
@@ -99,10 +113,10 @@ function authorityOf(host: string): string | undefined {
   return URL.parse(`http://${host}`)?.host || undefined;
 }
 
-function tagged(tags: readonly string[] | undefined): Purge {
+function tagged(tags: readonly string[] | undefined): Extract<Named, { kind: "tags" }> {
   return { kind: "tags", tags };
 }
 
-function mistake(text: string): Purge {
+function mistake(text: string): Extract<Named, { kind: "mistake" }> {
   return { kind: "mistake", text };
 }

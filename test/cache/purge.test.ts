@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { groupTags } from "../../src/cache/groups.ts";
 import { pathTag } from "../../src/cache/invalidation.ts";
 import { purgeOf, purgeOfTarget } from "../../src/cache/purge.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -48,6 +49,19 @@ describe("a purge", () => {
     expect(tagsOf({ all: true })).toBeUndefined();
   });
 
+  it("of a group is of its responses on one host", () => {
+    const tags = groupTags({ authority: "shop.test" }, ["Cache-Groups", '"my group"']);
+    expect(tagsOf({ group: "my group", host: "SHOP.test:80" })).toEqual(tags);
+    expect(tagsOf({ group: "my group", host: "other.test" })).not.toEqual(tags);
+  });
+
+  it("is soft only where that is said", () => {
+    for (const what of [{ tag: "a" }, { all: true }, { url: "http://shop.test/" }]) {
+      expect(purgeOf(what, routes)).toMatchObject({ soft: false });
+      expect(purgeOf({ ...what, soft: true }, routes)).toMatchObject({ soft: true });
+    }
+  });
+
   it("of a glob is of the routes whose paths it may match", () => {
     expect(tagsOf({ glob: "/products/*" })).toEqual([
       "route:/products",
@@ -89,7 +103,10 @@ describe("a purge", () => {
     { path: "/products", host: "a@shop.test" },
     { path: "/products", host: 1 },
     { tag: "a", host: "shop.test" },
-    { tag: "a", soft: true },
+    { tag: "a", soft: "yes" },
+    { group: "a" },
+    { group: "x".repeat(257), host: "shop.test" },
+    { group: "a", host: "shop.test/x" },
     { route: "/nothing" },
     { glob: "products" },
     { glob: "/nothing/here*" },
@@ -101,10 +118,10 @@ describe("a purge", () => {
   });
 
   it("with PURGE is of one path, and an asterisk in it is no wildcard that would purge nothing", () => {
-    expect(purgeOfTarget("shop.test", "/a?b=*")).toEqual({ kind: "tags", tags: [pathTag("shop.test", "/a")] });
+    expect(purgeOfTarget("shop.test", "/a?b=*")).toEqual({ kind: "tags", tags: [pathTag("shop.test", "/a")], soft: false });
     expect(purgeOfTarget("shop.test", "/a/*").kind).toBe("mistake");
     const plain = pathTag("shop.test", "/a/*");
-    expect(purgeOfTarget("shop.test", "/a/%2A")).toEqual({ kind: "tags", tags: [plain] });
+    expect(purgeOfTarget("shop.test", "/a/%2A")).toEqual({ kind: "tags", tags: [plain], soft: false });
     expect(tagsOf({ url: "http://shop.test/a/%2a" })).toEqual([plain]);
   });
 
@@ -119,7 +136,7 @@ describe("a purge", () => {
 
   it("never throws, whatever is typed", () => {
     fc.assert(fc.property(fc.jsonValue(), (what) => void purgeOf(what, routes)));
-    const keys = fc.constantFrom("url", "path", "tag", "route", "glob", "host");
+    const keys = fc.constantFrom("url", "path", "group", "tag", "route", "glob", "host");
     fc.assert(fc.property(fc.dictionary(keys, fc.string({ unit: "binary" })), (what) => void purgeOf(what, routes)));
   });
 

@@ -14,7 +14,8 @@ afterEach(async () => {
 
 async function withOrigin(): Promise<string> {
   const origin = await startOrigin((_request, response) => {
-    response.setHeader("cache-control", "max-age=60").setHeader("surrogate-key", "own other").end("hello");
+    const fields = { "cache-control": "max-age=60", "surrogate-key": "own other", "cache-groups": '"group"' };
+    response.writeHead(200, fields).end("hello");
   });
   cleanups.push(() => origin.close());
   return origin.url;
@@ -54,15 +55,20 @@ routes: [{ path: "/*", cache: { tags: [everything] } }]`;
     { tag: "own" },
     { route: "/*" },
     { glob: "/?" },
+    { group: "group", host: "app.test" },
+    { tag: "own", soft: true },
+    { all: true, soft: true },
   ];
   for (const what of [...purges, { tag: "everything" }, { all: true }]) {
     await Promise.all([untilHit(one), untilHit(two)]);
     const { status, body } = await purge(one, what, "?wait=all");
-    expect([status, body]).toMatchObject([200, { clock: expect.any(Number), sidecars: 2, seen: 2 }]);
+    const soft = "soft" in what ? { soft: true } : {};
+    expect([status, body]).toMatchObject([200, { clock: expect.any(Number), sidecars: 2, seen: 2, ...soft }]);
     expect(await isHit(two)).toBe(false);
     expect((await purge(two, { tag: "nobody's" }, "?wait=all")).body).toMatchObject({ seen: 2 });
   }
   await Promise.all([untilHit(one), untilHit(two)]);
+  expect(await purge(one, { tag: "own", soft: 1 })).toMatchObject({ status: 400 });
   expect(await purge(one, { tag: "" })).toMatchObject({ status: 400, body: { title: "Bad Request" } });
   expect((await purge(two, { tag: "nobody's" }, "?wait=all")).body).toMatchObject({ seen: 2 });
   expect(await isHit(two)).toBe(true);
