@@ -173,7 +173,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
 
   /** When any of `of` was purged softly last; at the most `latest`, and that where they were not asked about. */
   function softened(answer: Answer, of: readonly number[], latest: number): number {
-    if (!hasSoft(answer, of)) return latest;
+    if (latest === 0 || !hasSoft(answer, of)) return latest;
     const times = softOnes(of).map((slot) => answer.fence.get(slot) ?? 0);
     return Math.min(latest, Math.max(...times));
   }
