@@ -5,6 +5,7 @@ import { mkdirSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import type { RedisStore } from "../../src/store/redis.ts";
+import { startRedis } from "../support/redis.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { asking } from "./asking.ts";
 
@@ -25,7 +26,8 @@ async function answer(on: RedisStore<string>): Promise<string | undefined> {
 
 /** While Redis takes no invalidation: nobody reads once a write was acknowledged, and none is forgotten after it. */
 async function forgetsNoWrite(refuse: () => Promise<unknown>, allow: () => Promise<unknown>): Promise<void> {
-  const other = await stores.connected({ deadline: 1000 });
+  // It waits for the other to replay: the two need not notice at the same moment that Redis takes writes again.
+  const other = await stores.connected({ deadline: 1000, settle: 1000 });
   await vi.waitUntil(async () => (await answer(other)) === "one", PATIENCE);
   const write = await own.store.begin(["a"]);
   await refuse();
@@ -52,6 +54,32 @@ describe("a Redis that reads, and takes no writes", () => {
       () => command("CONFIG", "SET", "min-replicas-to-write", "1"),
       () => command("CONFIG", "SET", "min-replicas-to-write", "0"),
     );
+  });
+
+  test("because its replica no longer follows, is left alone until it does", async () => {
+    const replica = await startRedis(["--replicaof", "127.0.0.1", String(stores.redis.port)]);
+    const following = (count: number) => async () =>
+      String(await command("INFO", "replication")).includes(`min_slaves_good_slaves:${count}`);
+    try {
+      await command("CONFIG", "SET", "min-replicas-max-lag", "2");
+      await command("CONFIG", "SET", "min-replicas-to-write", "1");
+      await vi.waitUntil(following(1), PATIENCE);
+      await vi.waitUntil(async () => (await answer(own.store)) === "one", PATIENCE);
+      await forgetsNoWrite(
+        async () => {
+          replica.freeze();
+          await vi.waitUntil(following(0), PATIENCE);
+        },
+        async () => {
+          replica.thaw();
+          await vi.waitUntil(following(1), PATIENCE);
+        },
+      );
+    } finally {
+      await command("CONFIG", "SET", "min-replicas-to-write", "0");
+      replica.thaw();
+      await replica.stop();
+    }
   });
 
   test("because it could not save, is left alone until it can", async () => {
