@@ -1,7 +1,7 @@
 // The store in Redis, shared by any number of processes (DESIGN, "The store protocol"). Redis 6.0 or newer (BITFIELD_RO,
 // RESP3). It may fail at any time, with StoreUnavailable: fail-open.ts stands above it. Here its parts are put together:
 //
-//   connections.ts  lines to Redis, heartbeat          reach.ts    may it be read, may it be written
+//   connections.ts  lines to Redis (heartbeat.ts)      reach.ts    may it be read, may it be written
 //   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
 //   routing.ts      in a Cluster: to which node        parts.ts    in a Cluster: one look at several nodes
 //   journal.ts      invalidations                      leases.ts   who fetches
@@ -11,18 +11,17 @@
 import { type Ask, createAsking } from "./batch.ts";
 import { type Bus, createBus } from "./bus.ts";
 import { ATTEMPT_MS, type Connections, type Line, openConnections } from "./connections.ts";
-import { CLOCK_SLOT, FLOOR_SLOT, SIZE_SLOT } from "./fence.ts";
-import { createHighestClock, type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
+import { checkRights, readFence } from "./heartbeat.ts";
+import { createHighestClock } from "./highest-clock.ts";
 import { createJournal } from "./journal.ts";
 import { createLandings } from "./landings.ts";
 import { createLeases } from "./leases.ts";
 import { createPartedAsking } from "./parts.ts";
 import { createPresence } from "./presence.ts";
-import { createReach, type Reach } from "./reach.ts";
+import { createReach } from "./reach.ts";
 import { createDialler, type ServerOptions } from "./redis-client.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
 import { createRouting } from "./routing.ts";
-import { RIGHTS, run } from "./scripts.ts";
 import {
   type Codec,
   type Crowd,
@@ -257,37 +256,6 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
   const trips = createTrips({ keys, slots, codec, asking, deadline, clock, lost: () => reach.lost() });
   const leases = createLeases();
   return { connections, routing, lines, first, askFirst, reach, journal, landings, leases, trips, presence, bus };
-}
-
-// Else what is refused would look like a cache that never hits.
-async function checkRights(line: Line, { probe }: RedisKeys): Promise<void> {
-  const refused = await run(line, RIGHTS, { keys: [probe.key], args: [probe.channel] });
-  if (!Array.isArray(refused) || refused.length === 0) return;
-  throw new StoreUnavailable(`Redis does not let this user run ${refused.map(String).join(", ").toLowerCase()}`);
-}
-
-interface Watched {
-  readonly clock: HighestClock;
-  readonly reach: Reach;
-  readonly slots: number;
-}
-
-// The heartbeat: it reads the fence's own numbers, so that a loss is found even where nobody asks, and a fence that
-// others count in otherwise is not read any more. The removal of nothing is a write like any other, but for being taken by
-// a full Redis.
-async function readFence(line: Line, { fence, probe }: RedisKeys, { clock, reach, slots }: Watched): Promise<void> {
-  const before = clock.value();
-  const written = line.send(["DEL", probe.key]);
-  const gets = [CLOCK_SLOT, FLOOR_SLOT, SIZE_SLOT].flatMap((slot) => ["GET", "u63", `#${slot}`]);
-  const [reply] = await Promise.all([line.send(["BITFIELD_RO", fence, ...gets]).catch(wrongType), written]);
-  const [read = 0, floor = 0, size = 0] = Array.isArray(reply) ? reply.map(Number) : [];
-  if (isLost(read, before) || isDamaged(read, floor)) reach.lost();
-  else clock.see(read);
-  if (size !== 0 && size !== slots && reach.mayWrite()) reach.distrust("the fence in Redis has changed its size");
-}
-
-function wrongType(error: unknown): undefined {
-  if (!(error instanceof Error && error.message.startsWith("WRONGTYPE"))) throw error;
 }
 
 // What cannot be read as a notice may have been of anything.

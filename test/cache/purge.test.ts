@@ -118,7 +118,11 @@ describe("a purge", () => {
   });
 
   it("with PURGE is of one path, and an asterisk in it is no wildcard that would purge nothing", () => {
-    expect(purgeOfTarget("shop.test", "/a?b=*")).toEqual({ kind: "tags", tags: [pathTag("shop.test", "/a")], soft: false });
+    expect(purgeOfTarget("shop.test", "/a?b=*")).toEqual({
+      kind: "tags",
+      tags: [pathTag("shop.test", "/a")],
+      soft: false,
+    });
     expect(purgeOfTarget("shop.test", "/a/*").kind).toBe("mistake");
     const plain = pathTag("shop.test", "/a/*");
     expect(purgeOfTarget("shop.test", "/a/%2A")).toEqual({ kind: "tags", tags: [plain], soft: false });

@@ -122,8 +122,8 @@ export const mutations: readonly Mutation[] = [
     edits: [
       {
         file: "store/redis.ts",
-        find: "purge: async (tags) => ({ clock: await journal.purge(tags) }),",
-        replace: "purge: async (tags) => ({ clock: await journal.purge(tags && []) }),",
+        find: "purge: async (...what) => ({ clock: await journal.purge(...what) }),",
+        replace: "purge: async (tags, soft) => ({ clock: await journal.purge(tags && [], soft) }),",
       },
     ],
     plans: [],

@@ -111,8 +111,8 @@ test("a hit of a response with ten tags of its own costs one round trip, in memo
   expect(relay.roundTrips(isOfHits) - before).toBe(1);
   const commands = (await monitor.commands()).filter(isOfHits);
   expect(commands.map((command) => command.split(" ")[0])).toEqual(["get", "get", "bitfield_ro", "bitfield_ro"]);
-  // The clock, the floor, its path, its route and the ten.
-  for (const command of commands.slice(2)) expect(command.match(/ get /g)).toHaveLength(14);
+  // The clock, the floor, the clock of soft purges, its path, its route and the ten.
+  for (const command of commands.slice(2)) expect(command.match(/ get /g)).toHaveLength(15);
 });
 
 test("a frozen Redis fails no request, and hits return after it is thawed", async () => {
