@@ -3,6 +3,7 @@
 
 import { parseArgs } from "node:util";
 import type { LogLevel } from "../log.ts";
+import { COMMANDS, COMMON_FLAGS, type Command, FLAGS, helpText, specOf } from "./command-table.ts";
 
 /** What the flags say over the file; undefined: they do not say it. */
 export interface Flags {
@@ -19,37 +20,19 @@ export interface Flags {
   readonly logLevel: LogLevel | undefined;
 }
 
-type Command = "serve" | "demo" | "check";
-
 export type Arguments =
-  | { kind: "run"; command: Command; flags: Flags }
+  | {
+      kind: "run";
+      command: Command;
+      /** What follows the command. */
+      words: readonly string[];
+      flags: Flags;
+      /** All that was given, by name without dashes, as often as it was; "" for a flag that takes no value. */
+      given: ReadonlyMap<string, readonly string[]>;
+    }
   | { kind: "help"; text: string }
   | { kind: "version" }
   | { kind: "mistake"; message: string };
-
-interface Flag {
-  /** How the value is called in the help; undefined: the flag takes none. */
-  readonly value?: string;
-  readonly short?: string;
-  readonly help: string;
-}
-
-const FLAGS: Readonly<Record<string, Flag>> = {
-  config: { value: "FILE", short: "c", help: "the configuration; proxy.config.yaml where there is one" },
-  origin: { value: "URL", help: "the service behind" },
-  listen: { value: "HOST:PORT", help: "where clients are served" },
-  admin: { value: "HOST:PORT", help: "where /healthz and /readyz are served; false turns it off" },
-  redis: { value: "URL", help: "the Redis that all sidecars share" },
-  "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
-  help: { short: "h", help: "print this" },
-  version: { short: "v", help: "print the version" },
-};
-
-const COMMANDS: Readonly<Record<Command, string>> = {
-  serve: "serve; the default",
-  demo: "serve a slow sample origin and Forebay in front of it",
-  check: "say what is wrong with the configuration, and serve nothing",
-};
 
 const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
@@ -57,21 +40,24 @@ const LOG_LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "sile
 export function parseArguments(argv: readonly string[]): Arguments {
   // Not strict: node:util's own messages stop at the first mistake and do not say what was meant.
   const { tokens } = parseArgs({ args: [...argv], options: OPTIONS, strict: false, tokens: true });
-  const values = new Map<string, string>();
-  const commands: string[] = [];
+  const given = new Map<string, string[]>();
+  const positionals: string[] = [];
   for (const token of tokens) {
-    if (token.kind === "positional") commands.push(token.value);
+    if (token.kind === "positional") positionals.push(token.value);
     if (token.kind !== "option") continue;
-    const mistake = flagMistake(token, values);
+    const mistake = flagMistake(token, given);
     if (mistake !== undefined) return { kind: "mistake", message: mistake };
-    values.set(token.name, token.value ?? "");
+    given.set(token.name, [...(given.get(token.name) ?? []), token.value ?? ""]);
   }
-  if (values.has("help")) return { kind: "help", text: helpText() };
-  if (values.has("version")) return { kind: "version" };
-  const [command = "serve"] = commands;
-  const mistake = commandMistake(commands) ?? logLevelMistake(values.get("log-level"));
+  if (given.has("help")) return { kind: "help", text: helpText() };
+  if (given.has("version")) return { kind: "version" };
+  const [command = "serve", ...words] = positionals;
+  if (!isCommand(command)) {
+    return { kind: "mistake", message: unknown("command", command, Object.keys(COMMANDS)) };
+  }
+  const mistake = usageMistake(command, words, given) ?? logLevelMistake(given.get("log-level")?.[0]);
   if (mistake !== undefined) return { kind: "mistake", message: mistake };
-  return { kind: "run", command: command as Command, flags: flagsOf(values) };
+  return { kind: "run", command, words, flags: flagsOf(given), given };
 }
 
 const OPTIONS = Object.fromEntries(
@@ -91,7 +77,7 @@ interface OptionToken {
   readonly inlineValue?: boolean | undefined;
 }
 
-function flagMistake(token: OptionToken, seen: ReadonlyMap<string, string>): string | undefined {
+function flagMistake(token: OptionToken, seen: ReadonlyMap<string, unknown>): string | undefined {
   const flag = Object.hasOwn(FLAGS, token.name) ? FLAGS[token.name] : undefined;
   if (flag === undefined)
     return unknown(
@@ -99,16 +85,27 @@ function flagMistake(token: OptionToken, seen: ReadonlyMap<string, string>): str
       token.rawName,
       Object.keys(FLAGS).map((name) => `--${name}`),
     );
-  if (seen.has(token.name)) return `${token.rawName}: given twice`;
+  if (seen.has(token.name) && flag.repeats !== true) return `${token.rawName}: given twice`;
   if (flag.value === undefined) return token.value === undefined ? undefined : `${token.rawName}: takes no value`;
   const isMissing =
     token.value === undefined || token.value === "" || (!token.inlineValue && token.value.startsWith("-"));
   return isMissing ? `${token.rawName}: its value is missing; write ${token.rawName} ${flag.value}` : undefined;
 }
 
-function commandMistake([command = "serve", ...rest]: readonly string[]): string | undefined {
-  if (!Object.hasOwn(COMMANDS, command)) return unknown("command", command, Object.keys(COMMANDS));
-  return rest.length === 0 ? undefined : `${rest.join(" ")}: more than one command`;
+function isCommand(name: string): name is Command {
+  return Object.hasOwn(COMMANDS, name);
+}
+
+/** Flags and words that the command does not take. */
+function usageMistake(
+  command: Command,
+  words: readonly string[],
+  given: ReadonlyMap<string, unknown>,
+): string | undefined {
+  const spec = specOf(command);
+  const foreign = [...given.keys()].find((name) => !spec.flags.includes(name) && !COMMON_FLAGS.includes(name));
+  if (foreign !== undefined) return `--${foreign}: ${command} takes no such flag; see --help`;
+  return spec.words === undefined && words.length > 0 ? `${words.join(" ")}: more than one command` : undefined;
 }
 
 function logLevelMistake(level: string | undefined): string | undefined {
@@ -116,14 +113,14 @@ function logLevelMistake(level: string | undefined): string | undefined {
   return `--log-level: got "${level}", want one of ${LOG_LEVELS.join(", ")}`;
 }
 
-function flagsOf(values: ReadonlyMap<string, string>): Flags {
+function flagsOf(given: ReadonlyMap<string, readonly string[]>): Flags {
   return {
-    config: values.get("config"),
-    origin: values.get("origin"),
-    listen: values.get("listen"),
-    admin: values.get("admin"),
-    redis: values.get("redis"),
-    logLevel: values.get("log-level") as LogLevel | undefined, // logLevelMistake has looked at it
+    config: given.get("config")?.[0],
+    origin: given.get("origin")?.[0],
+    listen: given.get("listen")?.[0],
+    admin: given.get("admin")?.[0],
+    redis: given.get("redis")?.[0],
+    logLevel: given.get("log-level")?.[0] as LogLevel | undefined, // logLevelMistake has looked at it
   };
 }
 
@@ -148,27 +145,4 @@ function editDistance(one: string, other: string): number {
     previous = row;
   }
   return previous[other.length] ?? 0;
-}
-
-function helpText(): string {
-  const flags = Object.entries(FLAGS).map(([name, { value, short, help }]) => {
-    const long = `--${name}${value === undefined ? "" : ` ${value}`}`;
-    return line(short === undefined ? `    ${long}` : `-${short}, ${long}`, help);
-  });
-  return [
-    "forebay [command] [flags]",
-    "",
-    "A caching, rate-limiting reverse proxy. Flags win over the configuration file.",
-    "",
-    "Commands",
-    ...Object.entries(COMMANDS).map(([name, help]) => line(name, help)),
-    "",
-    "Flags",
-    ...flags,
-    "",
-  ].join("\n");
-}
-
-function line(what: string, help: string): string {
-  return `  ${what.padEnd(26)}${help}`;
 }

@@ -33,10 +33,18 @@ async function obey(args: Arguments): Promise<number> {
     case "mistake":
       return complain(args.message, 2);
     case "run":
-      if (args.command === "demo") return demo(args.flags);
-      return args.command === "check" ? check(args.flags) : serve(args.flags);
+      return COMMAND[args.command](args);
   }
 }
+
+type Given = Extract<Arguments, { kind: "run" }>;
+
+/** What does each command; what only one of them needs is loaded by it. */
+const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Promise<number>>> = {
+  serve: ({ flags }) => serve(flags),
+  demo: ({ flags }) => demo(flags),
+  check: ({ flags }) => check(flags),
+};
 
 /** Serves until SIGTERM or SIGINT; a second one does not wait for what is under way. */
 async function serve(flags: Flags, started: (sidecar: Sidecar) => void = () => {}): Promise<number> {

@@ -1,0 +1,84 @@
+// Which commands and flags are there? What the command line is read by (args.ts) and what --help says.
+
+export interface FlagSpec {
+  /** How the value is called in the help; undefined: the flag takes none. */
+  readonly value?: string;
+  readonly short?: string;
+  /** It may be given more than once. */
+  readonly repeats?: boolean;
+  readonly help: string;
+}
+
+export interface CommandSpec {
+  readonly help: string;
+  /** What follows the command, as the help shows it; left out: nothing does. */
+  readonly words?: string;
+  /** The flags it takes, besides those for all commands. */
+  readonly flags: readonly string[];
+}
+
+/** Flags of all commands. */
+export const COMMON_FLAGS: readonly string[] = ["help", "version"];
+
+const SERVING: readonly string[] = ["config", "origin", "listen", "admin", "redis", "log-level"];
+
+export const FLAGS: Readonly<Record<string, FlagSpec>> = {
+  config: { value: "FILE", short: "c", help: "the configuration; proxy.config.yaml where there is one" },
+  origin: { value: "URL", help: "the service behind" },
+  listen: { value: "HOST:PORT", help: "where clients are served" },
+  admin: { value: "HOST:PORT", help: "where /healthz and /readyz are served; false turns it off" },
+  redis: { value: "URL", help: "the Redis that all sidecars share" },
+  "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
+  help: { short: "h", help: "print this" },
+  version: { short: "v", help: "print the version" },
+};
+
+export const COMMANDS = {
+  serve: { help: "serve; the default", flags: SERVING },
+  demo: { help: "serve a slow sample origin and Forebay in front of it", flags: SERVING },
+  check: { help: "say what is wrong with the configuration, and serve nothing", flags: SERVING },
+} satisfies Readonly<Record<string, CommandSpec>>;
+
+export type Command = keyof typeof COMMANDS;
+
+/** What a command takes. */
+export function specOf(command: Command): CommandSpec {
+  return COMMANDS[command];
+}
+
+/** What --help prints. */
+export function helpText(): string {
+  const commands = Object.keys(COMMANDS) as Command[];
+  const own = commands.flatMap((command) => ownFlags(command).map((flag) => ({ flag, command })));
+  return [
+    "forebay [command] [flags]",
+    "",
+    "A caching, rate-limiting reverse proxy. Flags win over the configuration file.",
+    "",
+    "Commands",
+    ...commands.map((command) => {
+      const { words, help } = specOf(command);
+      return line(words === undefined ? command : `${command} ${words}`, help);
+    }),
+    "",
+    "Flags",
+    ...[...SERVING, ...COMMON_FLAGS].map((name) => flagLine(name)),
+    ...own.map(({ flag, command }) => flagLine(flag, `${command}: `)),
+    "",
+  ].join("\n");
+}
+
+/** Those that only some commands know. */
+function ownFlags(command: Command): string[] {
+  return specOf(command).flags.filter((flag) => !SERVING.includes(flag));
+}
+
+function flagLine(name: string, before = ""): string {
+  const { value, short, help = "" } = FLAGS[name] ?? {};
+  const long = `--${name}${value === undefined ? "" : ` ${value}`}`;
+  return line(short === undefined ? `    ${long}` : `-${short}, ${long}`, before + help);
+}
+
+function line(what: string, help: string): string {
+  return `  ${what.padEnd(26)} ${help}`;
+}
