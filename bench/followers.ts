@@ -38,7 +38,7 @@ async function followed(stage: Stage): Promise<Row> {
     const watch = setInterval(() => {
       most = Math.max(most, residentBytes(running.pid) ?? 0);
     }, 5);
-    const answers = await Promise.all(sockets.map((socket) => ask(socket, "/cold/followers")));
+    const answers = await Promise.all(sockets.map((socket) => ask(socket, "/cold/200/followers")));
     clearInterval(watch);
     const figures = {
       "origin requests": (await stage.originRequests()) - before,

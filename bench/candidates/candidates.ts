@@ -9,7 +9,7 @@ import { startVarnish } from "./varnish.ts";
 type Starter = (stage: Stage) => Promise<Candidate | Skipped>;
 
 const starters = {
-  origin: program("origin.ts", { delayMs: 0 }),
+  origin: program("origin.ts", {}),
   "bare node:http": program("bare.ts", {}),
   "forebay, memory": forebay(),
   "forebay, redis": forebay({ trust: "0s", memory: "64mb" }),

@@ -69,7 +69,7 @@ routes:
     rateLimit: { limit: 1000000000, window: 1h, by: ip }
   - path: /miss/:id
     cache: { ttl: 5m }
-  - path: /cold/:id
+  - path: /cold/:ms/:id
     cache: { ttl: 5m }
   - path: /pass/:id
     cache: false

@@ -44,15 +44,12 @@ export async function orSkipped(name: string, start: () => Promise<Candidate | S
   }
 }
 
-/** How long the origin takes below /cold/, milliseconds. */
-export const originDelayMs = 200;
-
 /** Starts origin and Redis, does the work, stops everything that runs, removes the folder. */
 export async function onStage<T>(work: (stage: Stage) => Promise<T>): Promise<T> {
   const dir = await mkdtemp(join(tmpdir(), "forebay-bench-"));
   const remove = () => rmSync(dir, { recursive: true, force: true });
   process.once("exit", remove);
-  const origin = await startProgram("origin", "origin.ts", { core: "load", settings: { delayMs: originDelayMs } });
+  const origin = await startProgram("origin", "origin.ts", { core: "load" });
   const redis = await startRedis(dir);
   const originRequests = async () => ((await origin.ask({}, 5000)) as { requests: number }).requests;
   try {

@@ -1,8 +1,8 @@
 // The bench's side of the load generator: one process for the whole run, started on the load core.
 
 import { type Program, startProgram } from "../programs/program.ts";
-import type { Answer } from "./asking.ts";
-import type { BurstAsk, Paced, PacedAsk } from "./paced.ts";
+import type { Burst, BurstAsk } from "./burst.ts";
+import type { Paced, PacedAsk } from "./paced.ts";
 import type { Order } from "./process.ts";
 import type { Steady, SteadyAsk } from "./steady.ts";
 
@@ -10,7 +10,7 @@ import type { Steady, SteadyAsk } from "./steady.ts";
 export interface Load {
   steady(ask: SteadyAsk): Promise<Steady>;
   paced(ask: PacedAsk): Promise<Paced[]>;
-  burst(ask: BurstAsk): Promise<Answer[]>;
+  burst(ask: BurstAsk): Promise<Burst[]>;
 }
 
 /** Starts the load generator. */
@@ -19,7 +19,7 @@ export async function startLoad(): Promise<Load> {
   return {
     steady: (ask) => perform<Steady>(program, { kind: "steady", ask }, ask.seconds),
     paced: (ask) => perform<Paced[]>(program, { kind: "paced", ask }, ask.seconds),
-    burst: (ask) => perform<Answer[]>(program, { kind: "burst", ask }, 5),
+    burst: (ask) => perform<Burst[]>(program, { kind: "burst", ask }, 5),
   };
 }
 

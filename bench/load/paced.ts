@@ -1,7 +1,7 @@
 // A fixed number of requests per second whatever happens to them (an open loop): latency counts from the moment a
-// request was due, so that a stall shows in every request it delayed. And bursts: many requests at one moment.
+// request was due, so that a stall shows in every request it delayed.
 
-import { type Answer, ask, isHit } from "./asking.ts";
+import { ask, isHit } from "./asking.ts";
 
 /** A constant load. */
 export interface PacedAsk {
@@ -26,12 +26,6 @@ export interface Paced {
   readonly hit: boolean;
 }
 
-/** Requests at one moment, spread over URLs in turn. */
-export interface BurstAsk {
-  readonly urls: readonly string[];
-  readonly count: number;
-}
-
 /** Runs a constant load; resolves when the last answer is in. */
 export async function paced(load: PacedAsk): Promise<Paced[]> {
   const total = Math.round(load.perSecond * load.seconds);
@@ -48,11 +42,6 @@ export async function paced(load: PacedAsk): Promise<Paced[]> {
     }, 1);
   });
   return Promise.all(answers);
-}
-
-/** Sends all requests at once; resolves when all answers are in. */
-export function burst(load: BurstAsk): Promise<Answer[]> {
-  return Promise.all(Array.from({ length: load.count }, (_, index) => ask(pick(load.urls, index))));
 }
 
 async function one(load: PacedAsk, at: { index: number; startedAt: number; nonce: string }): Promise<Paced> {

@@ -2,7 +2,8 @@
 // shares an event loop with nothing that is measured.
 
 import { leaveWithBench, tell } from "../programs/child.ts";
-import { type BurstAsk, burst, type PacedAsk, paced } from "./paced.ts";
+import { type BurstAsk, burst } from "./burst.ts";
+import { type PacedAsk, paced } from "./paced.ts";
 import { type SteadyAsk, steady } from "./steady.ts";
 
 /** What the bench may order. */

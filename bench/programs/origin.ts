@@ -1,10 +1,9 @@
-// The origin behind every proxy: 1 KB per response, cacheable for 5 minutes, and `delayMs` later below /cold/. Counts
+// The origin behind every proxy: 1 KB per response, cacheable for 5 minutes, and N ms later below /cold/N/. Counts
 // the requests it gets and tells the bench when asked.
 
 import { createServer, type ServerResponse } from "node:http";
-import { options, serve, tell } from "./child.ts";
+import { serve, tell } from "./child.ts";
 
-const { delayMs } = options<{ delayMs: number }>();
 const body = Buffer.alloc(1024, "forebay ");
 const fields = { "content-type": "text/plain", "content-length": "1024", "cache-control": "max-age=300" };
 let requests = 0;
@@ -12,8 +11,9 @@ let requests = 0;
 serve(
   createServer((request, response) => {
     requests += 1;
-    if (request.url?.startsWith("/cold/")) setTimeout(answer, delayMs, response);
-    else answer(response);
+    const [, delayMs] = /^\/cold\/(\d+)\//.exec(request.url ?? "") ?? [];
+    if (delayMs === undefined) answer(response);
+    else setTimeout(answer, Number(delayMs), response);
   }),
 );
 
