@@ -14,11 +14,15 @@ import { createReceipts } from "./store/receipts.ts";
 const RECEIPT_MS = 250;
 const RECEIPT_OF_ALL_MS = 5000;
 
-/** `asked`: POST /api/purge. `byMethod`: a handler with PURGE answered before it, where the configuration allows that. */
-export function createPurges(
-  config: Config,
-  { log, store, events, bus, crowd }: Omit<Storage, "local"> & { log: Log },
-) {
+export interface Purges {
+  /** POST /api/purge. */
+  asked(what: unknown, isForAll: boolean, { routes }: Pick<Config, "routes">): Promise<Purged>;
+  /** `handler` with PURGE answered before it, where the configuration allows that. */
+  byMethod(handler: Handler, { purge }: Pick<Config, "purge">): Handler;
+}
+
+/** Outlives configurations: what they say of it is given with each question. */
+export function createPurges({ log, store, events, bus, crowd }: Omit<Storage, "local"> & { log: Log }): Purges {
   const receipts = createReceipts({ store, events, bus, crowd, elapsed: () => performance.now() });
   async function purged(asked: Asked, waitMs: number): Promise<Purged> {
     if (asked.kind === "mistake") return asked;
@@ -26,15 +30,13 @@ export function createPurges(
     log.info("purged", { ...receipt });
     return { kind: "receipt", receipt };
   }
-  const allowed = config.purge && createClients(config.purge.allow);
   return {
-    asked: (what: unknown, isForAll: boolean): Promise<Purged> =>
-      purged(purgeOf(what, config.routes), isForAll ? RECEIPT_OF_ALL_MS : RECEIPT_MS),
-    byMethod: (handler: Handler): Handler =>
-      allowed === undefined
+    asked: (what, isForAll, { routes }) => purged(purgeOf(what, routes), isForAll ? RECEIPT_OF_ALL_MS : RECEIPT_MS),
+    byMethod: (handler, { purge }) =>
+      purge === undefined
         ? handler
         : withPurgeMethod(handler, {
-            allows: allowed.trusts,
+            allows: createClients(purge.allow).trusts,
             purge: (authority, target) => purged(purgeOfTarget(authority, target), RECEIPT_MS),
           }),
   };

@@ -40,7 +40,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   access: ["http", "store/store.ts", "type:log", "type:passage", "type:server"],
   storage: ["cache", "store", "type:limit", "type:config", "type:log"],
   purges: ["admin", "cache", "limit", "store", "type:storage", "type:server", "type:config", "type:log"],
-  sidecar: [...ALL, "access", "storage", "purges"],
+  generation: [...ALL, "type:access", "type:storage", "type:purges"],
+  sidecar: [...ALL, "access", "storage", "purges", "generation"],
   cli: [...ALL, "sidecar"],
   main: [...ALL, "sidecar", "cli"],
 };

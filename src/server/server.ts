@@ -33,8 +33,8 @@ export interface ListenerOptions {
   readonly contentMs?: number;
   /** Ms a client may go without taking anything of a response. Default 60000. */
   readonly sendMs?: number;
-  /** Called once for each request that reached the handler, when its exchange with the client is over. */
-  readonly onFinished?: (request: Request, outcome: Outcome) => void;
+  /** Called once for each request that reached the handler, when its exchange with the client is over. May change. */
+  readonly onFinished?: ((request: Request, outcome: Outcome) => void) | undefined;
 }
 
 export interface Outcome {
@@ -72,6 +72,8 @@ const DRAIN_TICK_MS = 50;
 class HttpListener implements Listener {
   readonly #handler: Handler;
   readonly #options: ListenerOptions & Limits & typeof DEFAULTS;
+  /** As they were given: what may change is read from them each time. */
+  readonly #given: ListenerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Connections that node:http has not been given (plain.ts). */
@@ -85,6 +87,7 @@ class HttpListener implements Listener {
   constructor(handler: Handler, options: ListenerOptions) {
     this.#handler = handler;
     this.#options = { ...DEFAULTS, ...options };
+    this.#given = options;
     this.#server = this.#create();
     this.#plain = readPlain(this.#server, this.#plainOptions());
     this.#server.prependListener("connection", (socket) => this.#accept(socket));
@@ -143,10 +146,13 @@ class HttpListener implements Listener {
 
   /** What plain.ts is to know. */
   #plainOptions(): PlainOptions {
+    const given = this.#given;
     return {
       ...this.#options,
       handle: this.#handler,
-      finished: this.#options.onFinished,
+      get finished() {
+        return given.onFinished;
+      },
       failed: (error) => this.#report(error),
       isDraining: () => this.#draining,
       reason: (status) => STATUS_CODES[status] ?? "",
@@ -167,7 +173,7 @@ class HttpListener implements Listener {
       return;
     }
     if (request.hasContent) this.#attachContent(request, message, out, onFirstRead);
-    if (this.#options.onFinished !== undefined) this.#tellWhenFinished(request, out);
+    if (this.#given.onFinished !== undefined) this.#tellWhenFinished(request, out);
     try {
       const response = this.#handler(request);
       if (response instanceof Promise) {
@@ -195,7 +201,7 @@ class HttpListener implements Listener {
   #tellWhenFinished(request: Incoming, out: ServerResponse): void {
     out.once("close", () => {
       const status = out.headersSent ? out.statusCode : 0;
-      this.#options.onFinished?.(request, { status, complete: out.writableFinished });
+      this.#given.onFinished?.(request, { status, complete: out.writableFinished });
     });
   }
 
@@ -250,7 +256,7 @@ class HttpListener implements Listener {
         return UNANSWERED;
       })
       .then((response) => {
-        this.#options.onFinished?.(request, { status: response.status, complete: !socket.destroyed });
+        this.#given.onFinished?.(request, { status: response.status, complete: !socket.destroyed });
         if (response.tunnel === undefined) this.#answerRaw(socket, request.method, response);
         else {
           switchProtocol(socket, response.fields, STATUS_CODES[101] ?? "");
