@@ -4,6 +4,7 @@
 //   GET, HEAD on a cached route → look, the limits in the same trip → deliver, validate behind, or fetch
 
 import { type Cache, createCache } from "./cache/cache.ts";
+import type { Flights } from "./cache/flights.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
 import { invalidatedByResponse } from "./cache/outcome.ts";
 import { withOwnTags } from "./cache/own-tags.ts";
@@ -22,7 +23,7 @@ import type { LimitedRoute } from "./limit/plan.ts";
 import { tooMany } from "./limit/quota-fields.ts";
 import { createOrigin } from "./outbound.ts";
 import { type About, type Answer, Passage } from "./passage.ts";
-import { andThen, type Soon, type Store, type Verdict, type WriteEnd } from "./store/store.ts";
+import { andThen, type Soon, type Store, type Verdict, type Write, type WriteEnd } from "./store/store.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 /** What the proxy needs to know of a route. */
@@ -54,6 +55,11 @@ export interface ProxyParts {
   readonly elapsed: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** As the cache's (cache.ts). */
+  readonly era?: number;
+  readonly flights?: Flights;
+  /** What an unsafe request invalidates by the configuration that has taken this one's place since it came. */
+  readonly invalidatedSince?: (request: Request) => readonly string[];
 }
 
 /** One request under way. */
@@ -143,11 +149,20 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       isForwarded = true;
       const { response, end } = await written(exchange);
       if (end === undefined) noted.discard();
-      else await timed(about, elapsed, noted.commit(end));
+      else await timed(about, elapsed, committed(noted, end, request));
       return response;
     });
     if (!isForwarded) noted.discard();
     return response;
+  }
+
+  /** What was fetched under a newer configuration while the write went on carries the tags of that one. */
+  async function committed(noted: Write, end: WriteEnd, request: Request): Promise<void> {
+    const since = parts.invalidatedSince?.(request) ?? [];
+    if (since.length === 0) return noted.commit(end);
+    const { mayGoOn = false } = end;
+    const more = await store.begin(since);
+    await Promise.all([noted.commit(end), more.commit({ mayGoOn })]);
   }
 
   /** A 4xx says that the write did not happen. After a 5xx nobody knows; where there was no answer it may even go on. It

@@ -6,6 +6,7 @@ import { andThen, type LimitQuestion, type Reading, type Soon, type Store } from
 import { createCollapsing } from "./collapsing.ts";
 import { deliver } from "./delivery.ts";
 import { createFetch, type Origin } from "./fetching.ts";
+import type { Flights } from "./flights.ts";
 import { primaryKey, variantKey } from "./key.ts";
 import type { CachePolicy } from "./policy.ts";
 import { isDueAhead } from "./refresh-ahead.ts";
@@ -39,11 +40,15 @@ interface CacheParts {
   readonly elapsed: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Which of this process' configurations the policies and tags are of. */
+  readonly era?: number;
+  /** Those of other configurations beside this one's. */
+  readonly flights?: Flights;
 }
 
-export function createCache({ store, origin, broken, now, elapsed, random }: CacheParts): Cache {
+export function createCache({ store, origin, broken, now, elapsed, random, era = 0, flights }: CacheParts): Cache {
   const fetch = createFetch({ store, origin, broken, now, elapsed, random });
-  const collapsing = createCollapsing({ store, now, elapsed, random, fetch });
+  const collapsing = createCollapsing({ store, now, elapsed, random, fetch, flights });
 
   function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
     const found = decide(visit, reading, now());
@@ -57,7 +62,7 @@ export function createCache({ store, origin, broken, now, elapsed, random }: Cac
   return {
     visit(request, policy, { tags, trace }) {
       const variant = (names: readonly string[]) => variantKey(names, request.fields);
-      return { request, policy, key: { primary: primaryKey(request, policy), variant }, tags, trace };
+      return { request, policy, key: { primary: primaryKey(request, policy), variant, era }, tags, trace };
     },
     look(visit, limits) {
       const reading = timed(visit.trace, elapsed, store.look({ key: visit.key, tags: visit.tags, limits }));

@@ -7,7 +7,7 @@ import type { Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
 import { type Fetch, reasonOf } from "./fetching.ts";
-import { createFlights, type Ending, type Flight } from "./flights.ts";
+import { createFlights, type Ending, type Flight, type Flights } from "./flights.ts";
 import { createFollowing, deliverable, type Followed } from "./following.ts";
 import { createGatherings } from "./gathering.ts";
 import { isPartial, isShareable } from "./reuse.ts";
@@ -31,6 +31,8 @@ interface CollapsingParts {
   readonly elapsed: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
+  /** Those of the process; left out: there is nobody to share them with. */
+  readonly flights?: Flights | undefined;
 }
 
 /** How long a lease is asked for where the route does not collapse, so that its validations still do, ms. */
@@ -54,8 +56,8 @@ type TakeOff =
   | { readonly kind: "landed"; readonly stored: StoredResponse }
   | { readonly kind: "alone"; readonly found: Found };
 
-export function createCollapsing({ store, fetch, now, elapsed, random }: CollapsingParts): Collapsing {
-  const flights = createFlights();
+export function createCollapsing({ store, fetch, now, elapsed, random, ...parts }: CollapsingParts): Collapsing {
+  const { flights = createFlights() } = parts;
   const gatherings = createGatherings();
   const { follow, shared } = createFollowing({ store, now });
 
@@ -66,7 +68,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
     if (!first.reading.fence.shared) return gathered(visit, first);
     const until = now() + waitOf(visit);
     for (let found = first; ; ) {
-      const flight = flights.join(flightKey(visit, found), found.reading.fence);
+      const flight = flights.join(flightOf(visit, found), found.reading.fence);
       if (flight === undefined) return lead(visit, found, until);
       const followed = await follow(visit, flight, { reason, waitMs: until - now() });
       if (followed?.kind === "shared") return followed.response;
@@ -99,7 +101,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
   }
 
   async function lead(visit: Visit, found: Found, until: number): Promise<Response> {
-    const flight = flights.begin(flightKey(visit, found), found.reading.fence);
+    const flight = flights.begin(flightOf(visit, found), found.reading.fence);
     const start = await ended(flight, takeOff(visit, { flight, names: namesOf(found.reading), until }));
     if (start.kind === "landed") return shared(visit, { reason: reasonOf(found.decision) }, start.stored);
     if (start.kind === "alone") return alone(visit, start.found);
@@ -157,8 +159,8 @@ export function createCollapsing({ store, fetch, now, elapsed, random }: Collaps
   async function validateBehind(visit: Visit, found: Found): Promise<void> {
     const { reading } = found;
     if (visit.request.method !== "GET" || !reading.fence.shared) return;
-    if (flights.join(flightKey(visit, found), reading.fence) !== undefined) return;
-    const flight = flights.begin(flightKey(visit, found), reading.fence);
+    if (flights.join(flightOf(visit, found), reading.fence) !== undefined) return;
+    const flight = flights.begin(flightOf(visit, found), reading.fence);
     try {
       const { lease, reading: latest } = await store.lead(visit.key, namesOf(reading), visit.tags, leaseOf(visit));
       const decided = decide(visit, latest, now());
@@ -252,6 +254,10 @@ function stillDue({ decision: before }: Found, { decision: latest }: Found): Sto
   if (latest.kind === "stale-while-revalidate") return latest.stored;
   const isAhead = before.kind === "fresh" && latest.kind === "fresh";
   return isAhead && latest.stored.responseTime === before.stored.responseTime ? latest.stored : undefined;
+}
+
+function flightOf(visit: Visit, found: Found) {
+  return { key: flightKey(visit, found), policy: visit.policy };
 }
 
 function flightKey({ key }: Visit, { reading }: Found): string {

@@ -5,6 +5,7 @@
 
 import type { FenceReading, Stored } from "../store/store.ts";
 import type { Fill } from "./fill.ts";
+import type { CachePolicy } from "./policy.ts";
 import type { StoredHead, StoredResponse } from "./stored-response.ts";
 
 /** A storable response on its way: its head is there, and its content is being buffered. */
@@ -54,28 +55,36 @@ export interface Flight {
   end(ending: Ending): void;
 }
 
+/** What a flight is for. */
+interface Aim {
+  readonly key: string;
+  /** Known by identity. Where another configuration has taken the place of the one that a flight was begun under, and says
+   * something else of its route, or names another origin, what it brings is not for those who ask from then on. */
+  readonly policy: CachePolicy;
+}
+
 export interface Flights {
-  /** The flight of this key that a request with this reading may follow. */
-  join(key: string, fence: FenceReading): Flight | undefined;
+  /** The flight with this aim that a request with this reading may follow. */
+  join(aim: Aim, fence: FenceReading): Flight | undefined;
   /** A new flight; one of the same key that could not be joined goes on for its own followers. */
-  begin(key: string, fence: FenceReading): Flight;
+  begin(aim: Aim, fence: FenceReading): Flight;
 }
 
 const UNREAD: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
 
 /** The flights of one process: as many as there are fetches under way, which the upstream's queue bounds. */
 export function createFlights(): Flights {
-  const flights = new Map<string, Flight>();
+  const flights = new Map<string, { readonly flight: Flight; readonly policy: CachePolicy }>();
   return {
-    join(key, fence) {
-      const flight = flights.get(key);
-      return flight !== undefined && mayJoin(flight, fence) ? flight : undefined;
+    join({ key, policy }, fence) {
+      const found = flights.get(key);
+      return found?.policy === policy && mayJoin(found.flight, fence) ? found.flight : undefined;
     },
-    begin(key, fence) {
+    begin({ key, policy }, fence) {
       const flight = createFlight(fence, () => {
-        if (flights.get(key) === flight) flights.delete(key);
+        if (flights.get(key)?.flight === flight) flights.delete(key);
       });
-      flights.set(key, flight);
+      flights.set(key, { flight, policy });
       return flight;
     },
   };

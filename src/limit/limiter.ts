@@ -9,8 +9,8 @@ import type { LimitQuestion, Verdict } from "../store/store.ts";
 import type { Clients } from "./client.ts";
 import { type LimitedRoute, type Plan, type PlannedLimit, planFor, planWithout, type RateLimit } from "./plan.ts";
 import { policyFields, quotaFields, reset } from "./quota-fields.ts";
-import { createRefusals } from "./refusals.ts";
-import { createReserves } from "./reserves.ts";
+import { createRefusals, type Refusals } from "./refusals.ts";
+import { createReserves, type Reserves } from "./reserves.ts";
 import { whose } from "./whose.ts";
 
 /** "local": counted by this process alone; "store-away": not counted, admitted or refused as the limits say; "excepted": the
@@ -66,6 +66,18 @@ interface LimiterOptions {
   };
   /** Epoch ms. */
   readonly now: () => number;
+  /** Of a limiter before this one, whose limits were the same. */
+  readonly memory?: LimiterMemory;
+}
+
+/** What is held of quotas in this process: it goes on where a limiter takes another one's place that has the same limits. */
+export interface LimiterMemory {
+  readonly refusals: Refusals;
+  readonly reserves: Reserves;
+}
+
+export function createLimiterMemory(): LimiterMemory {
+  return { refusals: createRefusals(), reserves: createReserves() };
 }
 
 interface Quota {
@@ -85,10 +97,9 @@ const NOTHING_ASKED: Asked = { questions: [], refused: false, plan: NO_LIMITS, k
 const NOT_LIMITED: Judged = { allowed: true, outcome: "none", fields: [], retryAfterSeconds: 0 };
 const NOT_COUNTED: Judged = { ...NOT_LIMITED, outcome: "excepted" };
 
-export function createLimiter({ global = [], clients, local, now }: LimiterOptions): Limiter {
+export function createLimiter({ global = [], clients, local, now, ...options }: LimiterOptions): Limiter {
   const plans = new WeakMap<LimitedRoute, Plan>();
-  const refusals = createRefusals();
-  const reserves = createReserves();
+  const { refusals, reserves } = options.memory ?? createLimiterMemory();
 
   function planOf(route: LimitedRoute): Plan {
     let plan = plans.get(route);

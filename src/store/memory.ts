@@ -9,6 +9,7 @@ import {
   type Codec,
   type FenceReading,
   JOURNAL_LEASE_MS,
+  joined,
   type Key,
   type Lease,
   type LimitQuestion,
@@ -36,7 +37,10 @@ export interface MemoryOptions<V> {
 
 interface Held<V> {
   readonly stored: Stored<V>;
-  readonly slots: readonly number[];
+  /** Of its tags and, since it was asked for under another configuration, of those asked about then. */
+  slots: readonly number[];
+  /** Of the key that `slots` was last worked out for. */
+  era: number | undefined;
   readonly bytes: number;
 }
 
@@ -53,6 +57,7 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
   function look(key: Key | undefined, tags: readonly string[], questions: readonly LimitQuestion[]): Reading<V> {
     const record = key && shelf.record(key);
     const held = key && record && shelf.find(key, record.names, now());
+    if (held !== undefined && held.era !== key?.era) refit(held, key?.era, tags);
     return {
       fence: new MemoryReading(fence, tags),
       record,
@@ -61,6 +66,13 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
       softAt: held && fence.softened(held.slots, held.stored.stamp),
       verdicts: questions.length === 0 ? NO_VERDICTS : limits.charge(questions),
     };
+  }
+
+  // It was stored under another configuration: what it would carry now counts as well. Once, so that a plain hit works
+  // nothing out. The fence has the slots of every invalidation since, whoever carried them.
+  function refit(held: Held<V>, era: number | undefined, tags: readonly string[]): void {
+    held.slots = fence.slotsOf(joined(held.stored.tags, tags));
+    held.era = era;
   }
 
   // A stamp later than the clock is nobody's.
@@ -82,7 +94,7 @@ export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 
     watch: () => createSilentWatch(),
     put(key, names, stored) {
       const bytes = codec.size(stored) + 8 * stored.tags.length;
-      shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), bytes });
+      shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), era: key.era, bytes });
     },
     siblings(key) {
       const labelled = shelf.variants(key, now()).map(([id, { stored }]) => ({ id, label: codec.label(stored.value) }));

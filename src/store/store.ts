@@ -19,6 +19,11 @@ export function andThen<T, U>(soon: Soon<T>, next: (value: T) => Soon<U>): Soon<
   return soon instanceof Promise ? soon.then(next) : next(soon);
 }
 
+/** Both lists' tags. Mostly the first names all that the second does, and is given as it is. */
+export function joined(tags: readonly string[], others: readonly string[]): readonly string[] {
+  return others.every((tag) => tags.includes(tag)) ? tags : [...new Set([...tags, ...others])];
+}
+
 /** How long a write is noted for without a sign of life, ms: then others invalidate for its process. */
 export const JOURNAL_LEASE_MS = 10_000;
 
@@ -54,6 +59,9 @@ export interface KeyRecord {
 export interface Key {
   /** Injective text of any length. */
   readonly primary: string;
+  /** Which configuration of this process the tags are of that questions about this key ask about: those of one era are the
+   * same each time. Left out: there is only one. */
+  readonly era?: number;
   /** The variant of this key's request where variants differ by `names`; injective text. */
   variant(names: readonly string[]): string;
 }

@@ -12,6 +12,7 @@ import {
   andThen,
   type Codec,
   type FenceReading,
+  joined,
   type Key,
   type KeyRecord,
   type Question,
@@ -40,6 +41,8 @@ interface Held<V> {
   readonly stored: Stored<V>;
   /** Of its tags and of those asked about: a sidecar of another configuration may have stored it without some. */
   readonly slots: readonly number[];
+  /** Of the key it was put under, or was last asked for under. */
+  era: number | undefined;
   readonly bytes: number;
   /** By the monotonic clock, when the question was sent that last found it usable. */
   verifiedAt: number;
@@ -67,19 +70,31 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
   });
 
   function look(question: Question): Soon<Reading<V>> {
-    const found = question.key && find(question.key);
+    const found = question.key && find(question.key, question.tags);
     if (!question.key || !found) return lookBelow(question);
     return !question.certain && isTrusted(found.held)
       ? onTrust(found, question)
       : verified(question.key, found, question);
   }
 
-  function find(key: Key): Found<V> | undefined {
+  function find(key: Key, tags: readonly string[]): Found<V> | undefined {
     const record = shelf.record(key);
     const at = now();
     const held = record && shelf.find(key, record.names, at);
+    if (held !== undefined && held.era !== key.era && !isOfEra(held, key, tags)) {
+      shelf.drop(key, record?.names ?? [], held);
+      return undefined;
+    }
     if (!record || !held || held.stored.freshUntil <= at || isOvertaken(held)) return undefined;
     return { record, held };
+  }
+
+  // Under another configuration of this process it would carry other tags, of which nothing was asked when it was verified:
+  // then the store below is asked for all of it.
+  function isOfEra(held: Held<V>, { era }: Key, tags: readonly string[]): boolean {
+    if (!tags.every((tag) => held.stored.tags.includes(tag))) return false;
+    held.era = era;
+    return true;
   }
 
   // What was purged softly is left to the store below, as what is stale: another process may have validated it.
@@ -140,7 +155,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     else {
       const slots = heard.slotsOf(joined(stored.tags, tags));
       const bytes = codec.size(stored) + 8 * slots.length;
-      shelf.put(key, names, { stored, slots, bytes, verifiedAt });
+      shelf.put(key, names, { stored, slots, era: key.era, bytes, verifiedAt });
     }
   }
 
@@ -176,9 +191,4 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       return below.close();
     },
   };
-}
-
-/** Mostly the first names all that the second does. */
-function joined(tags: readonly string[], others: readonly string[]): readonly string[] {
-  return others.every((tag) => tags.includes(tag)) ? tags : [...new Set([...tags, ...others])];
 }

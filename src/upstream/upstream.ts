@@ -24,6 +24,8 @@ export interface OriginConfig {
 export interface Upstream {
   /** Resolves when the head of the response is there; rejects with UpstreamFailure only. */
   forward(request: ForwardRequest): Promise<Response>;
+  /** How many requests have not ended yet. */
+  underWay(): number;
   /** Lets the requests under way finish for `graceMs`, then breaks them off; resolves when every connection is closed. */
   close(graceMs: number): Promise<void>;
 }
@@ -76,6 +78,10 @@ class Pools implements Upstream, Sender {
       this.#underWay += 1;
       this.#send(new Exchange(request, this, { resolve, reject }));
     });
+  }
+
+  underWay(): number {
+    return this.#underWay;
   }
 
   async close(graceMs: number): Promise<void> {
