@@ -5,13 +5,15 @@
 import { randomUUID } from "node:crypto";
 import type { AccessLog } from "./access.ts";
 import { createGate, type Gate } from "./admin/gate.ts";
+import type { Flights } from "./cache/flights.ts";
 import { createTagger } from "./cache/invalidation.ts";
+import { pathOf } from "./cache/key.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
-import type { Response } from "./http/message.ts";
+import type { Request, Response } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import { createClients } from "./limit/client.ts";
-import { createLimiter } from "./limit/limiter.ts";
+import { createLimiter, createLimiterMemory, type LimiterMemory } from "./limit/limiter.ts";
 import type { Log } from "./log.ts";
 import { createProxy } from "./proxy.ts";
 import type { Purges } from "./purges.ts";
@@ -19,10 +21,12 @@ import type { Handler } from "./server/server.ts";
 import type { Storage } from "./storage.ts";
 import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
 import type { Upstream } from "./upstream/upstream.ts";
+import type { Upstreams } from "./upstream/upstreams.ts";
 
 /** What lasts as long as the process. */
 export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
-  readonly upstream: Upstream;
+  readonly upstreams: Upstreams;
+  readonly flights: Flights;
   readonly access: AccessLog;
   readonly purges: Purges;
   readonly originFailed: FailureLog;
@@ -31,24 +35,46 @@ export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
 
 export interface Generation {
   readonly config: Config;
+  /** From 1, in the order of their making. */
+  readonly era: number;
+  readonly limiterMemory: LimiterMemory;
+  /** What an unsafe request invalidates by this configuration. */
+  readonly invalidated: (request: Request) => readonly string[];
   /** Of the public listener. */
   readonly handle: Handler;
   /** Of the admin listener. */
   readonly gate: Gate;
 }
 
-/** Throws where the configuration is impossible in a way that its check does not know. */
-export function createGeneration(config: Config, lasting: Lasting): Generation {
-  const { store, local, events, upstream, access, purges, originFailed, log } = lasting;
+export interface Others {
+  /** What it takes the place of; undefined: it is the first. */
+  readonly before: Generation | undefined;
+  /** The one in use. */
+  readonly current: () => Generation;
+}
+
+/** Throws where the configuration is impossible in a way that its check does not know; then nothing has changed. */
+export function createGeneration(config: Config, lasting: Lasting, { before, current }: Others): Generation {
+  const { store, local, events, upstreams, access, purges, originFailed, flights, log } = lasting;
+  const era = (before?.era ?? 0) + 1;
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
+  const match = createRouter(config.routes);
+  const tagger = createTagger(config.routes);
+  const limiterMemory = isSameLimits(before?.config, config) ? before?.limiterMemory : undefined;
+  const memory = limiterMemory ?? createLimiterMemory();
+  const gate = createGate({ token: config.adminToken ?? "", isLocal: isOnLoopback(config.admin) });
+  const invalidated = (request: Request): readonly string[] => {
+    const matched = match(request.authority, pathOf(request.target));
+    return matched === undefined ? [] : tagger.invalidated(matched.route.id, request, matched.params);
+  };
   const proxy = createProxy({
-    match: createRouter(config.routes),
+    match,
     clients,
-    limiter: createLimiter({ global: config.rateLimit, clients, local, now }),
-    tagger: createTagger(config.routes),
+    limiter: createLimiter({ global: config.rateLimit, clients, local, now, memory }),
+    tagger,
     store,
-    upstream: { forward: withFailureLog(upstream, originFailed) },
+    upstream: { forward: withFailureLog(upstreams.use(config.origin), originFailed) },
     failure: (error) => failed(error, log),
     broken: (error, { method }) => originFailed("origin failed in the middle of its response", { error, method }),
     refused: (route) => events.count("refused", route),
@@ -56,13 +82,24 @@ export function createGeneration(config: Config, lasting: Lasting): Generation {
     now,
     elapsed: () => performance.now(),
     random: Math.random,
+    era,
+    flights,
+    invalidatedSince: (request) => (current().era === era ? NOTHING : current().invalidated(request)),
   });
   const observed = access.observed(proxy, { wanted: config.log, client: clients.bucket });
-  return {
-    config,
-    handle: purges.byMethod(observed, config),
-    gate: createGate({ token: config.adminToken ?? "", isLocal: isOnLoopback(config.admin) }),
-  };
+  return { config, era, limiterMemory: memory, invalidated, handle: purges.byMethod(observed, config), gate };
+}
+
+const NOTHING: readonly never[] = Object.freeze([]);
+
+/** What is held of quotas was counted by their limits: with others it ends, unspent. */
+function isSameLimits(before: Config | undefined, config: Config): boolean {
+  return before !== undefined && limitsText(before) === limitsText(config);
+}
+
+function limitsText({ rateLimit, routes }: Config): string {
+  const limited = routes.filter((route) => route.rateLimit !== undefined);
+  return JSON.stringify([rateLimit, limited.map(({ id, rateLimit }) => [id, rateLimit])]);
 }
 
 function isOnLoopback(address: Config["admin"]): boolean {
@@ -93,7 +130,7 @@ export function createFailureLog(log: Log): FailureLog {
 }
 
 /** `upstream` with a line in the log where there is no response. */
-function withFailureLog(upstream: Upstream, failed: FailureLog): Upstream["forward"] {
+function withFailureLog(upstream: Pick<Upstream, "forward">, failed: FailureLog): Upstream["forward"] {
   return async (request) => {
     try {
       return await upstream.forward(request);

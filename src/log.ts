@@ -19,6 +19,8 @@ export interface Log {
   readonly accessEnabled: boolean;
   /** Writes one request's line, at level info. */
   access(line: AccessLine): void;
+  /** From now on. */
+  adjust(options: Pick<LogOptions, "level" | "showQuery">): void;
   /** Resolves with true when all lines so far are written. Resolves with false after 1 s: nobody reads, what is left is
    * lost, and the process cannot end by itself, because a thread of its runtime waits for that reader. To be awaited
    * before the process ends. Never rejects. */
@@ -68,7 +70,13 @@ const MAX_BATCH_CHARS = 32 * 1024;
 const BATCH_MS = 20;
 const FLUSH_MS = 1000;
 
-export function createLog({ level, pretty = false, showQuery = false, destination = 1 }: LogOptions): Log {
+export function createLog({
+  level,
+  pretty = false,
+  showQuery: isQueryShown = false,
+  destination = 1,
+}: LogOptions): Log {
+  let showQuery = isQueryShown;
   const output = createOutput(destination, pretty ? forPerson : (line) => line);
   const logger = pino(
     {
@@ -80,15 +88,20 @@ export function createLog({ level, pretty = false, showQuery = false, destinatio
     { write: (line: string) => output.write(line) },
   );
   output.onDropped((lines) => logger.warn({ lines }, "log lines dropped: stdout is not read fast enough"));
-  const accessEnabled = level === "debug" || level === "info";
   return {
     debug: (message, details = NO_DETAILS) => logger.debug(details, message),
     info: (message, details = NO_DETAILS) => logger.info(details, message),
     warn: (message, details = NO_DETAILS) => logger.warn(details, message),
     error: (message, details = NO_DETAILS) => logger.error(details, message),
-    accessEnabled,
+    get accessEnabled() {
+      return logger.isLevelEnabled("info");
+    },
     access(line) {
-      if (accessEnabled) output.add(accessLine(line, showQuery));
+      if (logger.isLevelEnabled("info")) output.add(accessLine(line, showQuery));
+    },
+    adjust(options) {
+      logger.level = options.level;
+      showQuery = options.showQuery ?? false;
     },
     flush: output.flush,
   };

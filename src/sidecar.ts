@@ -3,39 +3,63 @@
 
 import { createAccessLog } from "./access.ts";
 import { createAdmin } from "./admin/admin.ts";
+import { createFlights } from "./cache/flights.ts";
 import type { Config } from "./config/schema.ts";
-import { createFailureLog, createGeneration } from "./generation.ts";
+import { createFailureLog, createGeneration, type Generation, type Lasting } from "./generation.ts";
 import type { Log } from "./log.ts";
 import { createPurges } from "./purges.ts";
+import { type ConfigSource, createReloads } from "./reload.ts";
 import { createListener } from "./server/server.ts";
 import { openStorage } from "./storage.ts";
-import { createUpstream } from "./upstream/upstream.ts";
+import { createUpstreams } from "./upstream/upstreams.ts";
 
 export interface Sidecar {
   /** Where clients are served, and where health is told; as URLs. */
   readonly listen: string;
   readonly admin: string | null;
+  /** Reads the configuration once more; a good one is put in use for the requests that come from then on. Never rejects. `why`
+   * is for the log. */
+  reload(why: string): Promise<void>;
   /** Not ready from now on; stops accepting, lets requests finish within the configured time, closes all. */
   close(): Promise<void>;
 }
 
-/** Starts to serve. Rejects where an address cannot be bound. */
-export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
+/** Starts to serve. Rejects where an address cannot be bound. `source`: where `config` is from, if it can be read again. */
+export async function startSidecar(config: Config, log: Log, source?: ConfigSource): Promise<Sidecar> {
   const storage = await openStorage(config, log);
   const { store, events } = storage;
-  const upstream = createUpstream(config.origin);
+  const upstreams = createUpstreams();
   const access = createAccessLog(log);
   const purges = createPurges({ ...storage, log });
-  const lasting = { ...storage, upstream, access, purges, originFailed: createFailureLog(log), log };
-  const current = createGeneration(config, lasting);
+  const originFailed = createFailureLog(log);
+  const lasting: Lasting = { ...storage, upstreams, flights: createFlights(), access, purges, originFailed, log };
+  const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
+  const inUse = { current: (): Generation => current };
+  let current: Generation = createGeneration(config, lasting, { ...inUse, before: undefined });
+  const reloads = createReloads({
+    source,
+    current: () => current.config,
+    replace(next) {
+      adjustLog(next); // first: whether access lines are written at all is asked only once
+      try {
+        current = createGeneration(next, lasting, { ...inUse, before: current });
+      } catch (error) {
+        adjustLog(current.config);
+        throw error;
+      }
+    },
+    log,
+    now: Date.now,
+  });
   let isReady = false;
   const admin = createListener(
     createAdmin({
-      health: () => ({ store: store.health() }),
+      health: () => ({ store: store.health(), config: reloads.health() }),
       isReady: () => isReady,
       gate: (request) => current.gate(request),
       purge: (what, isForAll) => purges.asked(what, isForAll, current.config),
       events,
+      config: reloads.status,
     }),
   );
   const listener = createListener((request) => current.handle(request), {
@@ -53,18 +77,19 @@ export async function startSidecar(config: Config, log: Log): Promise<Sidecar> {
     return {
       listen: bound.url,
       admin: adminBound ? adminBound.url : null,
+      reload: reloads.reload,
       async close() {
         isReady = false;
         const until = performance.now() + current.config.drain;
         await listener.drain(current.config.drain);
         events.close();
-        await Promise.all([store.close(), upstream.close(Math.max(0, until - performance.now()))]);
+        await Promise.all([store.close(), upstreams.close(Math.max(0, until - performance.now()))]);
         if (adminBound) await admin.drain(0);
       },
     };
   } catch (error) {
     events.close();
-    await Promise.all([store.close(), upstream.close(0), listener.drain(0), admin.drain(0)]);
+    await Promise.all([store.close(), upstreams.close(0), listener.drain(0), admin.drain(0)]);
     throw error;
   }
 }

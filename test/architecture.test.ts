@@ -41,8 +41,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   storage: ["cache", "store", "type:limit", "type:config", "type:log"],
   purges: ["admin", "cache", "limit", "store", "type:storage", "type:server", "type:config", "type:log"],
   generation: [...ALL, "type:access", "type:storage", "type:purges"],
-  sidecar: [...ALL, "access", "storage", "purges", "generation"],
-  cli: [...ALL, "sidecar"],
+  reload: ["config", "type:admin", "type:log"],
+  sidecar: [...ALL, "access", "storage", "purges", "generation", "reload"],
+  cli: [...ALL, "sidecar", "type:reload"],
   main: [...ALL, "sidecar", "cli"],
 };
 

@@ -1,10 +1,11 @@
 // What does the operator's side ask of this process? Whether it lives (/healthz: restart it if not), whether it should
 // be sent requests (/readyz: it keeps serving while Redis is away, so that is "degraded" and still 200), to purge
-// (/api/purge), and what happens (/api/events). Health is for everybody who gets here; the rest passes a gate (gate.ts).
+// (/api/purge), what happens (/api/events), and which configuration is in use (/api/config). Health is for everybody who gets here; the rest passes a gate (gate.ts).
 // Answers Request with Response, like the proxy; which address it listens on is main.ts' affair.
 
 import type { Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
+import type { ConfigStatus } from "./configuration.ts";
 import { createEventStreams, type Feed } from "./event-stream.ts";
 import type { Gate } from "./gate.ts";
 import { json } from "./json.ts";
@@ -25,6 +26,7 @@ interface AdminOptions {
   readonly gate: Gate;
   readonly purge: Purge;
   readonly events: Feed;
+  readonly config: () => ConfigStatus;
 }
 
 interface Page {
@@ -42,6 +44,7 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
     ["/healthz", { method: "GET", isGated: false, answer: () => json(200, { status: "ok" }) }],
     ["/readyz", { method: "GET", isGated: false, answer: () => readiness(options) }],
     ["/api/purge", { method: "POST", isGated: true, answer: (request) => answerPurge(request, options.purge) }],
+    ["/api/config", { method: "GET", isGated: true, answer: () => json(200, options.config()) }],
     ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],
   ] satisfies [string, Page][]);
   return (request) => {
@@ -52,7 +55,7 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
 }
 
 function respond(request: Request, page: Page | undefined, gate: Gate): Response | Promise<Response> {
-  if (page === undefined) return problem(404, "There is /healthz, /readyz, /api/purge and /api/events.");
+  if (page === undefined) return problem(404, "There is /healthz, /readyz, /api/purge, /api/events and /api/config.");
   const takes = page.method === "GET" && page.isEndless !== true ? ["GET", "HEAD"] : [page.method];
   if (!takes.includes(request.method)) {
     return problem(405, `Ask with ${takes.join(" or ")}.`, ["Allow", takes.join(", ")]);

@@ -18,6 +18,8 @@ export interface Flags {
   /** URL. */
   readonly redis: string | undefined;
   readonly logLevel: LogLevel | undefined;
+  /** The file is read again when it changes. */
+  readonly watch: boolean;
 }
 
 export type Arguments =
@@ -121,6 +123,7 @@ function flagsOf(given: ReadonlyMap<string, readonly string[]>): Flags {
     admin: given.get("admin")?.[0],
     redis: given.get("redis")?.[0],
     logLevel: given.get("log-level")?.[0] as LogLevel | undefined, // logLevelMistake has looked at it
+    watch: !given.has("no-watch"),
   };
 }
 

@@ -20,7 +20,7 @@ export interface CommandSpec {
 /** Flags of all commands. */
 export const COMMON_FLAGS: readonly string[] = ["help", "version"];
 
-const SERVING: readonly string[] = ["config", "origin", "listen", "admin", "redis", "log-level"];
+const SERVING: readonly string[] = ["config", "origin", "listen", "admin", "redis", "log-level", "no-watch"];
 
 export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   config: { value: "FILE", short: "c", help: "the configuration; proxy.config.yaml where there is one" },
@@ -29,6 +29,7 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   admin: { value: "HOST:PORT", help: "where /healthz and /readyz are served; false turns it off" },
   redis: { value: "URL", help: "the Redis that all sidecars share" },
   "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
+  "no-watch": { help: "read the configuration again on SIGHUP only, not when its file changes" },
   help: { short: "h", help: "print this" },
   version: { short: "v", help: "print the version" },
 };

@@ -8,8 +8,10 @@ import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/mistakes.ts";
 import type { Config } from "../config/schema.ts";
 import { createLog } from "../log.ts";
+import type { ConfigSource } from "../reload.ts";
 import { type Sidecar, startSidecar } from "../sidecar.ts";
 import { type Arguments, type Flags, parseArguments } from "./args.ts";
+import { watchFile } from "./watching.ts";
 
 const CONFIG_FILE = "proxy.config.yaml";
 const EXAMPLE_FILE = fileURLToPath(new URL(`../../${CONFIG_FILE}`, import.meta.url));
@@ -46,16 +48,25 @@ const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Prom
   check: ({ flags }) => check(flags),
 };
 
+interface Serving {
+  readonly started?: (sidecar: Sidecar) => void;
+  readonly isDemo?: boolean;
+}
+
 /** Serves until SIGTERM or SIGINT; a second one does not wait for what is under way. */
-async function serve(flags: Flags, started: (sidecar: Sidecar) => void = () => {}): Promise<number> {
+async function serve(flags: Flags, { started = () => {}, isDemo = false }: Serving = {}): Promise<number> {
+  // A demo ends with its terminal.
+  const reloading = startReloading(flags, { hangUps: !isDemo });
   const config = configured(flags);
   const log = createLog({ ...config.log, showQuery: config.log.query });
   const asked = nextSignal(); // also one that comes while everything is started
   try {
-    const sidecar = await startSidecar(config, log);
+    const sidecar = await startSidecar(config, log, sourceOf(flags));
+    reloading.begin(sidecar);
     log.info("listening", { listen: sidecar.listen, admin: sidecar.admin, config: fileOf(flags) ?? null });
     started(sidecar);
     log.info("closing", { signal: await asked });
+    reloading.end();
     void nextSignal().then(() => process.exit(1));
     await sidecar.close();
     log.info("closed");
@@ -85,7 +96,7 @@ async function demo(flags: Flags): Promise<number> {
   };
   const tell = ({ listen, admin }: Sidecar) => say(demoText({ proxy: listen, admin, origin: origin.url }));
   try {
-    return await serve(own, tell);
+    return await serve(own, { started: tell, isDemo: true });
   } finally {
     await origin.close();
   }
@@ -104,6 +115,41 @@ function configured(flags: Flags): Config {
 
 function fileOf({ config }: Flags): string | undefined {
   return config ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined);
+}
+
+/** Where the configuration can be read again, with the same flags over it. */
+function sourceOf(flags: Flags): ConfigSource | undefined {
+  const file = fileOf(flags);
+  if (file === undefined) return undefined;
+  return {
+    name: file,
+    async read() {
+      // Loaded when it is first needed: idle memory counts.
+      const { readConfig } = await import("../config/reading.ts");
+      return readConfig({ file, env: process.env, flags });
+    },
+  };
+}
+
+/** From now on SIGHUP reads the configuration again, and so does a change of its file unless that is not wanted. What comes
+ * while everything is started counts when it has. */
+function startReloading(flags: Flags, { hangUps }: { hangUps: boolean }) {
+  let sidecar: Sidecar | undefined;
+  let asked: string | undefined;
+  const ask = (why: string) => {
+    if (sidecar === undefined) asked = why;
+    else void sidecar.reload(why);
+  };
+  const file = fileOf(flags);
+  const unwatch = file !== undefined && flags.watch ? watchFile(file, () => ask("changed")) : () => {};
+  if (hangUps) process.on("SIGHUP", () => ask("SIGHUP"));
+  return {
+    begin(started: Sidecar): void {
+      sidecar = started;
+      if (asked !== undefined) ask(asked);
+    },
+    end: unwatch,
+  };
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {

@@ -191,7 +191,8 @@ function sayMissingOrigin(path: Path, text: string): string {
   return "--origin: is missing; write it as --origin http://127.0.0.1:3000, or name a file with --config";
 }
 
-function deepFreeze<T>(value: T): T {
+/** `value`, frozen through and through. */
+export function deepFreeze<T>(value: T): T {
   if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
     Object.freeze(value);
     Object.values(value).forEach(deepFreeze);

@@ -24,6 +24,14 @@ function ask(target: string, { method = "GET", isReady = true, store = OK }: Par
     isReady: () => isReady,
     gate: () => problem(403, "Not here."),
     purge: () => Promise.reject(new Error("a purge got through")),
+    config: () => ({
+      generation: 1,
+      since: "2026-01-01T00:00:00.000Z",
+      file: null,
+      needRestart: [],
+      lastFailure: null,
+      config: {},
+    }),
     events: { id: "s", listen: () => () => {}, lost: () => 0 },
   })(request(method, target));
   if (response instanceof Promise) throw new Error("wanted an answer at once");

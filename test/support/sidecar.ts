@@ -24,6 +24,8 @@ export type Line = Readonly<Record<string, unknown>> & { readonly msg: string };
 export interface SidecarProcess {
   readonly url: string;
   readonly admin: string;
+  /** Its configuration. */
+  readonly file: string;
   readonly process: ChildProcess;
   /** Asks for this path and query by a name that all sidecars of a test are known under, as they are behind a load balancer. */
   fetch(target: string, asked?: AskedByName): Promise<Response>;
@@ -76,6 +78,7 @@ export async function startSidecarProcess(yaml: string, args: readonly string[] 
     url,
     fetch: (target, asked = {}) => askByName(url + target, asked),
     admin: String(listening.admin),
+    file,
     process: child,
     lines,
     line,

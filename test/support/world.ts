@@ -2,10 +2,13 @@
 // proxies of one world share the store and the clock, as sidecars share a Redis.
 
 import { responseCodec } from "../../src/cache/codec.ts";
+import { createFlights } from "../../src/cache/flights.ts";
 import { createTagger } from "../../src/cache/invalidation.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { replacing } from "../../src/config/replacing.ts";
 import { createRouter } from "../../src/config/router.ts";
+import type { Config } from "../../src/config/schema.ts";
 import { field } from "../../src/http/fields.ts";
 import type { Fields, Request, Response } from "../../src/http/message.ts";
 import { createClients } from "../../src/limit/client.ts";
@@ -51,39 +54,60 @@ export interface World {
   readonly broken: string[];
   readonly store: Store<StoredResponse>;
   request(target: string, asked?: Asked): Promise<Got>;
+  /** From now on with another configuration; requests under way end on the old one. */
+  reload(yaml: string): void;
   /** As `request`, before the content is read. */
   answer(target: string, asked?: Asked): Promise<Answer>;
 }
 
 /** `yaml` without `origin`. */
 export function createWorld(yaml: string, makeStore?: (now: () => number) => Store<StoredResponse>): World {
-  const config = loadConfig({ file: "test.yaml", env: {}, readFile: () => `origin: http://127.0.0.1:9\n${yaml}` });
   const time = { now: Date.UTC(2026, 0, 1) };
   const now = () => time.now;
   const store = makeStore?.(now) ?? createMemoryStore({ maxBytes: 1 << 24, slots: 4096, codec: responseCodec, now });
-  const clients = createClients(config.trustedProxies);
-  const proxy = createProxy({
-    match: createRouter(config.routes),
-    clients,
-    limiter: createLimiter({ global: config.rateLimit, clients, local: createLimits({ now, max: 1000 }), now }),
-    tagger: createTagger(config.routes),
-    store,
-    upstream: {
-      async forward(request) {
-        world.seen.push(request);
-        return world.origin(request);
+  const local = createLimits({ now, max: 1000 });
+  const flights = createFlights();
+
+  function generation(text: string, before?: Generation): Generation {
+    const read = loadConfig({ file: "test.yaml", env: {}, readFile: () => `origin: http://127.0.0.1:9\n${text}` });
+    const config = before === undefined ? read : replacing(before.config, read).config;
+    const era = (before?.era ?? 0) + 1;
+    const clients = createClients(config.trustedProxies);
+    const match = createRouter(config.routes);
+    const tagger = createTagger(config.routes);
+    const invalidated = (request: Request) => {
+      const { route, params } = match(request.authority, request.target) ?? {};
+      return route === undefined ? [] : tagger.invalidated(route.id, request, params ?? {});
+    };
+    const proxy = createProxy({
+      match,
+      clients,
+      limiter: createLimiter({ global: config.rateLimit, clients, local, now }),
+      tagger,
+      store,
+      upstream: {
+        async forward(request) {
+          world.seen.push(request);
+          return world.origin(request);
+        },
       },
-    },
-    failure: (error) => {
-      if (!(error instanceof UpstreamFailure)) throw error;
-      return { response: failureResponse(error), isUnsent: error.isUnsent };
-    },
-    broken: (error, { target }) => void world.broken.push(`${target}: ${error.message}`),
-    newId: () => "id",
-    now,
-    elapsed: now,
-    random: () => world.random,
-  });
+      failure: (error) => {
+        if (!(error instanceof UpstreamFailure)) throw error;
+        return { response: failureResponse(error), isUnsent: error.isUnsent };
+      },
+      broken: (error, { target }) => void world.broken.push(`${target}: ${error.message}`),
+      newId: () => "id",
+      now,
+      elapsed: now,
+      random: () => world.random,
+      era,
+      flights,
+      invalidatedSince: (request) => (current.era === era ? [] : current.invalidated(request)),
+    });
+    return { config, era, proxy, invalidated };
+  }
+
+  let current: Generation = generation(yaml);
   const world: World = {
     get now() {
       return time.now;
@@ -96,10 +120,20 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
     seen: [],
     broken: [],
     store,
-    answer: async (target, asked = {}) => proxy(requestFor(target, asked)),
-    request: async (target, asked = {}) => got(await proxy(requestFor(target, asked)), asked.method),
+    reload: (text) => {
+      current = generation(text, current);
+    },
+    answer: async (target, asked = {}) => current.proxy(requestFor(target, asked)),
+    request: async (target, asked = {}) => got(await current.proxy(requestFor(target, asked)), asked.method),
   };
   return world;
+}
+
+interface Generation {
+  readonly config: Config;
+  readonly era: number;
+  readonly proxy: ReturnType<typeof createProxy>;
+  readonly invalidated: (request: Request) => readonly string[];
 }
 
 /** A whole response as an origin would send it. */

@@ -1,0 +1,73 @@
+// What becomes of a configuration that another one is to take the place of? What cannot change while the process runs is
+// kept from the old one and named; what has not changed is the old one's, so that it is known by identity; and what has
+// changed is said.
+
+import { isMapping } from "./document.ts";
+import { pathText } from "./mistakes.ts";
+import type { Config } from "./schema.ts";
+
+export interface Replacing {
+  /** What will hold: `current` itself, where nothing has changed. */
+  readonly config: Config;
+  /** Keys that the new one states otherwise, and that hold only after a restart. */
+  readonly kept: readonly string[];
+  readonly changed: Changed;
+}
+
+export interface Changed {
+  /** Outside of `routes`. */
+  readonly keys: readonly string[];
+  /** Routes by their ids. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  readonly altered: readonly string[];
+}
+
+/** Sockets that are bound; and connections, memory and what is agreed with other sidecars on account of them. */
+const FIXED = ["listen", "admin", "store"] as const;
+
+export function replacing(current: Config, next: Config): Replacing {
+  const { listen, admin, store } = current;
+  const wanted = Object.fromEntries(FIXED.map((key) => [key, next[key]]));
+  const kept = differences({ listen, admin, store }, wanted);
+  const { routes: _, ...others } = next;
+  const { routes: __, ...before } = current;
+  const keys = differences(before, { ...others, listen, admin, store });
+  const routes = routesOf(current, next, keys);
+  const changed = { keys, ...changedRoutes(current, routes) };
+  const isSame = Object.values(changed).every((names) => names.length === 0);
+  return { config: isSame ? current : { ...others, listen, admin, store, routes }, kept, changed };
+}
+
+// Of another origin other responses come, also of a route that is the same: nothing under way is shared then (flights.ts).
+function routesOf(current: Config, next: Config, keys: readonly string[]): Config["routes"] {
+  if (keys.some((key) => key === "origin" || key.startsWith("origin."))) return next.routes;
+  const known = new Map(current.routes.map((route) => [route.id, { route, text: JSON.stringify(route) }]));
+  return next.routes.map((route) => {
+    const before = known.get(route.id);
+    return before?.text === JSON.stringify(route) ? before.route : route;
+  });
+}
+
+function changedRoutes(current: Config, routes: Config["routes"]): Omit<Changed, "keys"> {
+  const before = new Map(current.routes.map((route) => [route.id, JSON.stringify(route)]));
+  const after = new Set(routes.map(({ id }) => id));
+  return {
+    added: routes.filter(({ id }) => !before.has(id)).map(({ id }) => id),
+    removed: current.routes.filter(({ id }) => !after.has(id)).map(({ id }) => id),
+    altered: routes.filter((route) => isAltered(before.get(route.id), route)).map(({ id }) => id),
+  };
+}
+
+function isAltered(before: string | undefined, route: Config["routes"][number]): boolean {
+  return before !== undefined && before !== JSON.stringify(route);
+}
+
+/** The paths of what differs: "origin.timeout.headers". Lists are compared as a whole. */
+function differences(one: unknown, other: unknown, path: readonly string[] = []): string[] {
+  if (isMapping(one) && isMapping(other)) {
+    const names = new Set([...Object.keys(one), ...Object.keys(other)]);
+    return [...names].flatMap((name) => differences(one[name], other[name], [...path, name]));
+  }
+  return JSON.stringify(one) === JSON.stringify(other) ? [] : [pathText(path)];
+}
