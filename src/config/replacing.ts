@@ -23,13 +23,9 @@ export interface Changed {
   readonly altered: readonly string[];
 }
 
-/** Sockets that are bound; and connections, memory and what is agreed with other sidecars on account of them. */
-const FIXED = ["listen", "admin", "store"] as const;
-
 export function replacing(current: Config, next: Config): Replacing {
   const { listen, admin, store } = current;
-  const wanted = Object.fromEntries(FIXED.map((key) => [key, next[key]]));
-  const kept = differences({ listen, admin, store }, wanted);
+  const kept = notAdopted(current, next);
   const { routes: _, ...others } = next;
   const { routes: __, ...before } = current;
   const keys = differences(before, { ...others, listen, admin, store });
@@ -37,6 +33,12 @@ export function replacing(current: Config, next: Config): Replacing {
   const changed = { keys, ...changedRoutes(current, routes) };
   const isSame = Object.values(changed).every((names) => names.length === 0);
   return { config: isSame ? current : { ...others, listen, admin, store, routes }, kept, changed };
+}
+
+/** Sockets are bound, and in the store are connections, memory, and what is agreed with other sidecars. */
+function notAdopted(current: Config, next: Config): string[] {
+  const addresses = (["listen", "admin"] as const).filter((key) => !isSameText(current[key], next[key]));
+  return [...addresses, ...differences(current.store, next.store, ["store"])];
 }
 
 // Of another origin other responses come, also of a route that is the same: nothing under way is shared then (flights.ts).
@@ -69,5 +71,9 @@ function differences(one: unknown, other: unknown, path: readonly string[] = [])
     const names = new Set([...Object.keys(one), ...Object.keys(other)]);
     return [...names].flatMap((name) => differences(one[name], other[name], [...path, name]));
   }
-  return JSON.stringify(one) === JSON.stringify(other) ? [] : [pathText(path)];
+  return isSameText(one, other) ? [] : [pathText(path)];
+}
+
+function isSameText(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
 }
