@@ -13,6 +13,7 @@ import { type Effort, measure } from "./measure.ts";
 import type { Expectation, Outcome, Row } from "./outcome.ts";
 import { stopAll, tellAllToStop } from "./processes.ts";
 import { profile } from "./profile.ts";
+import { reload } from "./reload.ts";
 import { intoReadme, resultsDir, verdictLine, write } from "./report.ts";
 import { scenarios } from "./scenarios.ts";
 import { crowd, stampede } from "./stampede.ts";
@@ -20,7 +21,7 @@ import { startup } from "./startup.ts";
 import { inColumns, tableOf } from "./table.ts";
 
 const usage = `npm run bench [-- options]
-  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, startup].map(({ name }) => name).join(", ")})
+  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, reload, startup].map(({ name }) => name).join(", ")})
   --seconds N         length of each run (3)
   --rounds N          how often the candidates alternate (5)
   --connections N     clients at once (50)
@@ -45,6 +46,7 @@ const jobs: readonly Job[] = [
   crowd,
   followers,
   frozen,
+  reload,
   startup,
 ];
 

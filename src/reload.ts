@@ -59,8 +59,9 @@ export function createReloads({ source, current, replace, log, now }: ReloadOpti
         since = now();
         log.info("configuration replaced", { file: name, why, generation, ...inBounds(changed) });
       } else log.info("configuration unchanged", { file: name, why });
-      if (kept.length > 0) log.warn("configuration keys that need a restart: their old values stay", bounded(kept));
       waiting = kept;
+      const { names: keys, more } = bounded(kept);
+      if (kept.length > 0) log.warn("configuration keys that need a restart: their old values stay", { keys, more });
       if (failure !== undefined) failure.isStanding = false;
     } catch (error) {
       const mistakes = (error as Error).message.split("\n").map(escaped);

@@ -1,6 +1,6 @@
 // Forebay as a candidate: one configuration for all scenarios (an area of paths each), in memory or above Redis.
 
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -15,12 +15,16 @@ export interface ForebaySetup {
   /** undefined: the store in memory, the limit held locally. */
   readonly redis?: { readonly trust: string; readonly memory: string };
   readonly nodeArguments?: readonly string[];
+  /** YAML of more routes. */
+  readonly moreRoutes?: string;
 }
 
 /** A running sidecar. */
 interface Sidecar {
   readonly running: Running;
   readonly url: string;
+  /** Puts another configuration in place of the one it has, and tells it so. */
+  reload(moreRoutes: string): Promise<void>;
   /** From starting the process to its first answer. */
   readonly readyMs: number;
 }
@@ -37,7 +41,12 @@ export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<S
   const running = start(node, args, { name: setup.name, core: "proxy", env: imageEnv(stage) });
   const url = `http://127.0.0.1:${port}`;
   await untilAnswering(running, `${url}/pass/ready`);
-  return { running, url, readyMs: performance.now() - startedAt };
+  const reload = async (moreRoutes: string) => {
+    await writeFile(`${file}.new`, configuration(stage, port, { ...setup, moreRoutes }));
+    await rename(`${file}.new`, file);
+    process.kill(running.pid, "SIGHUP");
+  };
+  return { running, url, reload, readyMs: performance.now() - startedAt };
 }
 
 /** Resolves when a path of a cached route is answered from the cache. Rejects after 5 s. */
@@ -79,7 +88,7 @@ routes:
   - path: /over/:id
     cache: false
     rateLimit: { limit: 1, window: 1h, by: ip }
-`;
+${setup.moreRoutes ?? ""}`;
 }
 
 function store(stage: Stage, setup: ForebaySetup): string {

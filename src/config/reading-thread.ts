@@ -1,11 +1,12 @@
 // The thread in which a configuration is read while requests are served: see reading.ts, which starts it.
 
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { loadConfig } from "./load.ts";
 import { ConfigError } from "./mistakes.ts";
 import type { Reading, ReadingOrder } from "./reading.ts";
 
-parentPort?.postMessage(read(workerData));
+// It stays until it is terminated: nothing that it says can be lost.
+parentPort?.on("message", (order: ReadingOrder) => parentPort?.postMessage(read(order)));
 
 function read(order: ReadingOrder): Reading {
   try {

@@ -21,24 +21,26 @@ const MAX_MS = 30_000;
 /** As loadConfig, without a wait of anybody else. Rejects with ConfigError where there are mistakes. */
 export function readConfig(order: ReadingOrder): Promise<Config> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(besideThis("reading-thread"), { workerData: { ...order, env: { ...order.env } } });
+    const worker = new Worker(besideThis("reading-thread"));
     const tooLate = () => failed(new Error(`reading took more than ${MAX_MS / 1000} s`));
     const timer = setTimeout(tooLate, MAX_MS);
     const over = () => {
       clearTimeout(timer);
       void worker.terminate();
     };
+    // Settled first: Deno tells of the end of a thread while it is being ended.
     const failed = (error: unknown) => {
-      over();
       reject(error);
+      over();
     };
     worker.once("message", (reading: Reading) => {
-      over();
       if (reading.kind === "mistaken") reject(new ConfigError(reading.mistakes));
       else resolve(deepFreeze(JSON.parse(reading.json)));
+      over();
     });
     worker.once("error", failed);
     worker.once("exit", () => failed(new Error("the thread that reads ended before it had read")));
+    worker.postMessage({ ...order, env: { ...order.env } });
   });
 }
 
