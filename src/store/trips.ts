@@ -103,7 +103,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
       const variant = key && keys.variant(at.digest, key.variant(known.names));
       const record = key && keys.record(at.digest);
       const isOld = softClock > (key ? known.stamp : (since ?? Number.POSITIVE_INFINITY));
-      const old = isOld ? softOnes(key ? known.slots : asked) : NO_SLOTS;
+      const old = isOld ? softOnes(key ? [...asked, ...known.slots] : asked) : NO_SLOTS;
       return askOn(at, { record, variant, slots: [softClockSlot, ...asked, ...known.slots, ...old], ...extra });
     };
     const sentAt = performance.now();
@@ -161,8 +161,9 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     // be stored with today: a sidecar of another configuration may have given it others.
     const latest = Math.max(fence.latest, latestOf(answer, own));
     const usable = stamp <= clock && latest <= stamp;
-    if (usable && soft > stamp && !hasSoft(answer, own)) return { reading: nothing, more };
-    const softAt = soft > stamp ? softened(answer, own, soft) : 0;
+    const counted = soft > stamp ? [...asked, ...own] : own;
+    if (usable && soft > stamp && !hasSoft(answer, counted)) return { reading: nothing, more };
+    const softAt = soft > stamp ? softened(answer, counted, soft) : 0;
     const reading = { fence, record, stored, usable, softAt: softAt > stamp ? softAt : undefined };
     return { reading, hint: { names, slots: own, stamp, text, record } };
   }

@@ -572,6 +572,14 @@ function sharedTests(): void {
     expect(await lookThere()).toMatchObject({ usable: false, stored: { value: "one" } });
   });
 
+  test("a soft purge of a tag asked about counts for a value that another configuration stored without it", async () => {
+    await putNow(key, "one", { tags: ["route:/old"] });
+    const lookThere = () => other.look({ key, tags: ["route:/new"], limits: [] });
+    expect((await lookThere()).softAt).toBeUndefined();
+    const { clock: at } = await store.purge(["route:/new"], { soft: true });
+    for (const _ of ["not known yet", "known"]) expect(await lookThere()).toMatchObject({ usable: true, softAt: at });
+  });
+
   test("the variants that one stores the other is told of, and may recall", async () => {
     await putNow(key, "label of de", { names: ["lang"] });
     const [sibling] = await other.siblings(keyOf("k"));
