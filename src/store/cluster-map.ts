@@ -74,8 +74,9 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
   async function look(): Promise<void> {
     const known = drawn([...masters], MASTERS_ASKED);
     const others = seeds.filter((seed) => !known.includes(seed));
-    // Before anything is known all may have to be tried; there are no more than the configuration names.
-    const asked = [...known, ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED))];
+    // Before anything is known all may have to be tried; there are no more than the configuration names. Then rather
+    // those that answered last: whoever is drawn anew each time would have to be connected to each time.
+    const asked = [...known, ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED, (node) => kept.has(node)))];
     for (const node of kept.keys()) if (!asked.includes(node) && !masters.has(node)) drop(node);
     take(best(await mostOf(asked.map(ask))));
     for (const listener of listeners) listener();
@@ -97,9 +98,14 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
       }
     }
     const asked = await connect(placeOf(node), AbortSignal.timeout(patienceMs));
-    if (isClosed || kept.has(node)) setImmediate(() => asked.destroy());
-    else kept.set(node, asked);
-    return viewOf(asked, node);
+    try {
+      const view = await viewOf(asked, node);
+      drop(node); // another question may have been as far
+      if (!isClosed) kept.set(node, asked);
+      return view;
+    } finally {
+      if (kept.get(node) !== asked) setImmediate(() => asked.destroy());
+    }
   }
 
   async function viewOf(asked: Asked, node: Node): Promise<View> {
@@ -156,21 +162,28 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
   };
 }
 
-/** Where a redirection leads, and whether for good. `from` is the host that said so: it may leave its own out. */
+/** Where a redirection leads, and whether for good. `from` is the host that said so: it may leave its own out. undefined: there is none,
+ * or it says "?", as nodes do that are to tell host names and announce none: then the next look at the map tells. */
 export function redirectionIn(error: unknown, from: Node): { kind: "MOVED" | "ASK"; to: Node } | undefined {
   const [, kind, to] = (error instanceof Error && /^(MOVED|ASK) \d+ (\S*:\d+)$/.exec(error.message)) || [];
-  if (to === undefined) return undefined;
-  const host = to.startsWith(":") || to.startsWith("?:") ? placeOf(from).host : placeOf(to).host;
+  if (to === undefined || to.startsWith("?:")) return undefined;
+  const host = /^:\d+$/.test(to) ? placeOf(from).host : placeOf(to).host; // ::1:6379 names one
   return { kind: kind as "MOVED" | "ASK", to: placeText({ host, port: placeOf(to).port }) };
 }
 
-// [first, last, [host, port, …] of the master, of its replicas…]; without a host it is the one that was asked.
+// [first, last, [host, port, id, [name, value, …]] of the master, of its replicas…]; without a host it is the one that was asked.
 function servedIn(range: unknown, asked: string): Served[] {
   const [first, last, master] = Array.isArray(range) ? range : [];
-  const [host, port] = Array.isArray(master) ? master : [];
+  const [host, port, _id, more] = Array.isArray(master) ? master : [];
   if (!Number.isInteger(first) || !Number.isInteger(last) || !Number.isInteger(port)) return [];
-  const isNamed = host !== null && host !== undefined && host !== "" && host !== "?";
-  return [{ first, last, node: placeText({ host: isNamed ? String(host) : asked, port }) }];
+  return [{ first, last, node: placeText({ host: hostIn(host, more) ?? asked, port }) }];
+}
+
+// "?" stands for a host name that was not announced; the address is told beside it then.
+function hostIn(host: unknown, more: unknown): string | undefined {
+  if (host === "?" && Array.isArray(more) && more.includes("ip"))
+    return hostIn(more[more.indexOf("ip") + 1], undefined);
+  return typeof host === "string" && host !== "" && host !== "?" ? host : undefined;
 }
 
 function best(views: readonly View[]): View {
@@ -204,8 +217,12 @@ function silenceOf(failure: unknown): StoreUnavailable {
   return new StoreUnavailable(`no node of the Redis Cluster answers: ${text}`, { cause: failure });
 }
 
-function drawn(nodes: readonly Node[], count: number): Node[] {
+function drawn(nodes: readonly Node[], count: number, isFirst = (_: Node) => false): Node[] {
   const left = [...nodes];
-  while (left.length > count) left.splice(Math.floor(Math.random() * left.length), 1);
+  while (left.length > count) {
+    const others = left.filter((node) => !isFirst(node));
+    const from = others.length > 0 ? others : left;
+    left.splice(left.indexOf(from[Math.floor(Math.random() * from.length)] as Node), 1);
+  }
   return left;
 }

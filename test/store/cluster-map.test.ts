@@ -1,0 +1,91 @@
+// Which node serves what, as several nodes tell it: whom to ask, how often to connect, and how nodes are named.
+
+import { expect, test } from "vitest";
+import { type ClusterMap, createClusterMap, type Node, redirectionIn } from "../../src/store/cluster-map.ts";
+import { hashSlot } from "../../src/store/hash-slot.ts";
+import { placeText } from "../../src/store/sentinels.ts";
+
+const FENCE = hashSlot("{fence}");
+const LAST = 16_383;
+const soon = () => AbortSignal.timeout(5000);
+
+type Master = readonly unknown[];
+
+/** A map over nodes that all say what `slots` gives, and how often each was connected to. */
+function mapOver(seeds: readonly Node[], slots: (node: Node) => readonly (readonly [number, number, Master])[]) {
+  const connected: Node[] = [];
+  let open = 0;
+  const map: ClusterMap = createClusterMap(seeds, {
+    patienceMs: 1000,
+    async connect(place) {
+      connected.push(placeText(place));
+      open++;
+      return {
+        async sendCommand(words) {
+          return words[1] === "INFO" ? "cluster_state:ok\r\ncluster_current_epoch:7\r\n" : slots(placeText(place));
+        },
+        destroy() {
+          open--;
+        },
+      };
+    },
+  });
+  return { map, connected, open: () => open };
+}
+
+const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+test("who is asked again and again is connected to once, though more nodes are named than are asked together", async () => {
+  const masters = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+  const slots = () => masters.map((host, i) => [i * 5000, i === 2 ? LAST : i * 5000 + 4999, [host, 6379]] as const);
+  const seeds = [...masters, "10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"].map((host) => `${host}:6379`);
+  const { map, connected, open } = mapOver(seeds, slots);
+  for (let i = 0; i < 40; i++) {
+    await map.master(soon());
+    await settled();
+  }
+  expect(connected.length).toBe(new Set(connected).size);
+  expect(open()).toBeLessThanOrEqual(5);
+  map.close();
+  await settled();
+  expect(open()).toBe(0);
+});
+
+test("a node that serves nothing any more is let go", async () => {
+  let hosts = ["10.0.0.1", "10.0.0.2"];
+  const slots = () => [[0, 9000, [hosts[0], 6379]] as const, [9001, LAST, [hosts[1], 6379]] as const];
+  const { map, open } = mapOver(["10.0.0.1:6379"], slots);
+  for (let i = 0; i < 3; i++) await map.master(soon());
+  hosts = ["10.0.0.1", "10.0.0.3"];
+  for (let i = 0; i < 3; i++) await map.master(soon());
+  await settled();
+  expect([...map.nodes()].sort()).toEqual(["10.0.0.1:6379", "10.0.0.3:6379"]);
+  expect(open()).toBe(2);
+});
+
+test.each<[what: string, master: Master, Node]>([
+  ["an address", ["10.0.0.9", 7001, "id", []], "10.0.0.9:7001"],
+  ["an address of IPv6", ["2001:db8::7", 7001], "[2001:db8::7]:7001"],
+  ["a host name", ["redis-1.example", 7001, "id", ["ip", "10.0.0.9"]], "redis-1.example:7001"],
+  ["nothing: the one that was asked", [null, 7001, "id", []], "10.0.0.1:7001"],
+  ["nothing, as it knows none of itself", ["", 7001], "10.0.0.1:7001"],
+  ["?, as it announces no host name: its address", ["?", 7001, "id", ["ip", "10.0.0.9"]], "10.0.0.9:7001"],
+  ["? and nothing else", ["?", 7001], "10.0.0.1:7001"],
+])("a master may be told by %s", async (_, master, node) => {
+  const { map } = mapOver(["10.0.0.1:6379"], () => [[0, LAST, master]]);
+  await map.master(soon());
+  expect(map.nodeOf(FENCE)).toBe(node);
+});
+
+test.each<[error: string, ReturnType<typeof redirectionIn>]>([
+  ["MOVED 7 10.0.0.9:7001", { kind: "MOVED", to: "10.0.0.9:7001" }],
+  ["ASK 7 redis-1.example:7001", { kind: "ASK", to: "redis-1.example:7001" }],
+  ["MOVED 7 2001:db8::7:7001", { kind: "MOVED", to: "[2001:db8::7]:7001" }],
+  ["MOVED 7 ::ffff:10.0.0.9:7001", { kind: "MOVED", to: "[::ffff:10.0.0.9]:7001" }],
+  ["MOVED 7 :7001", { kind: "MOVED", to: "10.0.0.1:7001" }],
+  ["MOVED 7 ?:7001", undefined],
+  ["MOVED 7 nowhere", undefined],
+  ["CLUSTERDOWN Hash slot not served", undefined],
+])("%s leads elsewhere, or nowhere", (text, redirection) => {
+  expect(redirectionIn(new Error(text), "10.0.0.1:6379")).toEqual(redirection);
+});
