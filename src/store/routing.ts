@@ -44,12 +44,19 @@ interface Peer {
   readonly lines: readonly OpenLine[];
   /** Monotonic ms. */
   usedAt: number;
+  /** Why a connection was lost last, or could not be made. */
+  lost: string | undefined;
+  /** What this user may not do there, and until when that is news (monotonic ms). */
+  refused: string | undefined;
+  refusedUntil: number;
 }
 
 // Nodes that serve nothing are asked about while something moves to them.
 const KEPT_MS = 10_000;
 const MAX_PEERS = 1000;
 const OPENING_MS = 1000;
+const REFUSED_MS = 10_000;
+const LONGEST_REASON = 200;
 const POLL_MS = 5;
 
 export function createRouting(options: RoutingOptions): Routing {
@@ -140,6 +147,7 @@ class Peers {
     try {
       return await put(this.#fresh(node, index));
     } catch (error) {
+      this.#heedRefusal(node, error);
       const redirection = redirectionIn(error, node);
       if (redirection === undefined) throw error;
       const { kind, to } = redirection;
@@ -168,13 +176,32 @@ class Peers {
     const silent = [...this.#options.map.nodes()].filter((node) => {
       return !this.#peers.get(node)?.lines.every((line) => line.isFresh());
     });
-    return silent.length === 0 ? undefined : `no answer from ${silent.slice(0, 3).join(", ")} of the Redis Cluster`;
+    if (silent.length === 0) return this.#refusal();
+    const said = `no answer from ${silent.slice(0, 3).join(", ")} of the Redis Cluster`;
+    const reason = this.#peers.get(silent[0] ?? "")?.lost;
+    return reason === undefined ? said : `${said}: ${reason}`;
   }
 
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
     for (const node of [...this.#peers.keys()]) this.#close(node);
+  }
+
+  // The fence's node is asked at once what this user may do (heartbeat.ts). Of another it shows when it is used, and would
+  // look like a cache that never hits.
+  #heedRefusal(node: Node, error: unknown): void {
+    const peer = this.#peers.get(node);
+    if (peer === undefined || !(error instanceof Error && error.message.startsWith("NOPERM"))) return;
+    peer.refused = error.message.slice(0, LONGEST_REASON);
+    peer.refusedUntil = performance.now() + REFUSED_MS;
+  }
+
+  #refusal(): string | undefined {
+    for (const [node, { refused, refusedUntil }] of this.#peers) {
+      if (refused !== undefined && performance.now() < refusedUntil) return `${node} of the Redis Cluster: ${refused}`;
+    }
+    return undefined;
   }
 
   #fresh(node: Node, index: number): Peer {
@@ -193,8 +220,18 @@ class Peers {
       this.#teach(node, line);
       await line.send(["PING"]);
     };
-    const about = { beat, changed() {}, lost: () => map.refresh() };
-    const peer: Peer = { lines: lines.map(() => new OpenLine(about, to, false)), usedAt: performance.now() };
+    const lost = (reason: Error) => {
+      peer.lost = reason.message.slice(0, LONGEST_REASON);
+      map.refresh();
+    };
+    const about = { beat, changed() {}, lost };
+    const peer: Peer = {
+      lines: lines.map(() => new OpenLine(about, to, false)),
+      usedAt: performance.now(),
+      lost: undefined,
+      refused: undefined,
+      refusedUntil: 0,
+    };
     this.#peers.set(node, peer);
     return peer;
   }

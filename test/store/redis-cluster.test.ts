@@ -87,6 +87,35 @@ describe("the nodes of a Cluster", () => {
     expect(store.health().state).toBe("ok");
   });
 
+  test("that refuse this user are named as such, by what they answer", async () => {
+    await cluster.flush();
+    const rights = [...aclOf(), "+cluster|info", "+cluster|slots", "+asking"];
+    await Promise.all(cluster.servers.map((server) => server.command(...rights)));
+    const fence = await cluster.ownerOf("{fence}");
+    const [one, two] = cluster.servers.filter((server) => server !== fence);
+    onTestFinished(async () => {
+      await Promise.all(cluster.servers.map((server) => server.command(...rights, "on")));
+    });
+    await one?.command("ACL", "SETUSER", "forebay", "-get");
+    const store = await connected({ username: "forebay", password: "secret" });
+    await vi.waitUntil(async () => {
+      const looks = Array.from({ length: 20 }, (_, i) => store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }));
+      await Promise.allSettled(looks);
+      return store.health().detail.includes("get");
+    }, PATIENCE);
+    expect(store.health()).toMatchObject({
+      state: "degraded",
+      detail: expect.stringMatching(new RegExp(`127.0.0.1:${one?.port} of the Redis Cluster: NOPERM`)),
+    });
+    await two?.command("ACL", "SETUSER", "forebay", "off");
+    await two?.command("CLIENT", "KILL", "USER", "forebay");
+    await vi.waitUntil(() => {
+      return new RegExp(`no answer from 127.0.0.1:${two?.port} of the Redis Cluster: WRONGPASS`).test(
+        store.health().detail,
+      );
+    }, PATIENCE);
+  });
+
   test("are told the scripts again when they have forgotten them", async () => {
     await cluster.flush();
     const store = await connected();
