@@ -44,7 +44,16 @@ export async function openStorage({ store: { prefix, redis, fence, memory } }: C
   const told = (state: Health["state"], detail: string) =>
     log[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
   const warn = (risk: string) => log.warn("store at risk", { detail: risk });
-  const shared = createRedisStore({ ...redis, prefix, slots: fence.slots, codec: responseCodec, log: told, warn });
+  const unreplicated = (count: number, reason: string) => log.warn("too few replicas have a write", { count, reason });
+  const shared = createRedisStore({
+    ...redis,
+    prefix,
+    slots: fence.slots,
+    codec: responseCodec,
+    log: told,
+    warn,
+    unreplicated,
+  });
   const { bus, crowd } = shared;
   const events = createEvents({ bus, now: Date.now });
   const changed = (open: boolean, reason: string) => void events.tell({ kind: "breaker", open, reason });

@@ -41,6 +41,13 @@ const tls = mapping({
     .describe("What the certificate of Redis must be for, instead of the host connected to."),
 });
 
+const wait = mapping({
+  replicas: count(1, 16).prefault(1).describe("How many replicas are to have it."),
+  timeout: milliseconds({ from: "1ms", to: "1s", example: "100ms" })
+    .prefault("100ms")
+    .describe("How long that may take, each time. Then the write goes on without them, which is logged and counted."),
+});
+
 const redis = mapping({
   url: redisUrl()
     .optional()
@@ -66,6 +73,11 @@ const redis = mapping({
   settle: milliseconds()
     .prefault("1s")
     .describe("How long nothing is read from Redis after it was away, so that every sidecar has caught up."),
+  wait: wait
+    .optional()
+    .describe(
+      "Replicas of Redis that must have the note of a write before it is forwarded, and its invalidation before it is answered (WAIT). Left out: none.",
+    ),
 });
 
 export const store = mapping({

@@ -44,6 +44,8 @@ export interface Connections {
   readonly lines: readonly Line[];
   /** For subscriptions. */
   readonly subscriber: Line;
+  /** For WAIT, where it is wanted. While it is away the store goes on. */
+  readonly waiter: Line | undefined;
   /** Whether every line is open and fresh. */
   isWhole(): boolean;
   /** Gives up all lines that are open: they lead where the store does not live any more. */
@@ -57,6 +59,8 @@ export interface Connections {
 export interface ConnectionsOptions extends LineOptions {
   readonly dialler: Dialler;
   readonly count: number;
+  /** One more line is wanted, for WAIT. */
+  readonly isWaiting?: boolean;
 }
 
 export interface LineOptions {
@@ -68,17 +72,19 @@ export interface LineOptions {
   lost(reason: Error): void;
 }
 
-/** Opens `count` lines and one for subscriptions, and keeps them open. Returns at once. */
+/** Opens `count` lines, one for subscriptions and perhaps one for WAIT, and keeps them open. Returns at once. */
 export function openConnections(options: ConnectionsOptions): Connections {
   const { dialler } = options;
   const lines = Array.from({ length: options.count }, () => new OpenLine(options, dialler, false));
   const subscriber = new OpenLine(options, dialler, true);
   const all = [...lines, subscriber];
+  const waiter = options.isWaiting === true ? openWaiter(dialler) : undefined;
+  const kept = waiter ? [...all, waiter] : all;
   const leave = (reason: string, isMeant = (_: OpenLine) => true) => {
-    for (const line of all) if (isMeant(line)) line.leave(reason);
+    for (const line of kept) if (isMeant(line)) line.leave(reason);
   };
   const timer = setInterval(() => {
-    for (const line of all) line.tick();
+    for (const line of kept) line.tick();
     // With each beat: a master that was replaced may take writes and answer for seconds, and must be left within FRESH_MS,
     // when those that have left it begin to acknowledge writes (reach.ts).
     dialler.master?.().then(
@@ -91,15 +97,22 @@ export function openConnections(options: ConnectionsOptions): Connections {
   return {
     lines,
     subscriber,
+    waiter,
     isWhole: () => all.every((line) => line.isFresh()),
     leave,
     risk: () => lines[0]?.risk,
     close() {
       clearInterval(timer);
-      for (const line of all) line.close();
+      for (const line of kept) line.close();
       dialler.close();
     },
   };
+}
+
+// It is silent for as long as it waits, which says nothing of Redis.
+function openWaiter(dialler: Dialler): OpenLine {
+  const about = { beat: (line: Line) => line.send(["PING"]), changed() {}, lost() {} };
+  return new OpenLine(about, { dial: (signal) => dialler.dial(signal), master: undefined }, false);
 }
 
 type LineDialler = Pick<Dialler, "dial" | "master">;

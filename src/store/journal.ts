@@ -8,6 +8,7 @@ import { FLOOR_SLOT, slotOf } from "./fence.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import type { Reach } from "./reach.ts";
 import type { RedisKeys } from "./redis-keys.ts";
+import type { Replicas } from "./replicas.ts";
 import { INVALIDATE, NOTE, run, type Script, SOFTEN, SWEEP } from "./scripts.ts";
 import type { Notice, PurgeOptions, Write, WriteEnd } from "./store.ts";
 
@@ -29,6 +30,8 @@ export interface JournalOptions {
   /** For every command of the fence, so that they are done in the order given. */
   readonly line: Line;
   readonly reach: Reach;
+  /** Waited for before a write goes out and before it is acknowledged; undefined: nobody is. */
+  readonly replicas: Replicas | undefined;
   readonly keys: Pick<RedisKeys, "fence" | "journal" | "invalidated">;
   readonly slots: number;
   /** Ms that noting a write may take. */
@@ -99,7 +102,11 @@ class Writing implements Journal {
         clearTimeout(timer);
         resolve(write(isNoted));
       };
-      noted.then(
+      const isThere = () => {
+        clearTimeout(timer);
+        return this.#onReplicas();
+      };
+      noted.then(isThere).then(
         () => answer(true),
         () => answer(false),
       );
@@ -160,7 +167,13 @@ class Writing implements Journal {
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
     if (time === undefined) this.#tell(invalidation, clock.value() + 1);
+    else await this.#onReplicas();
     return time;
+  }
+
+  /** To be called as soon as Redis has answered. */
+  #onReplicas(): Promise<void> | undefined {
+    return this.#options.replicas?.confirm(this.#options.line.process);
   }
 
   #discard(line: string): void {

@@ -24,6 +24,8 @@ export interface RedisKeys {
   bus(subject: string): string;
   /** Under which nothing is kept, and a channel that nobody listens to: for trying. */
   readonly probe: { readonly key: string; readonly channel: string };
+  /** For a moment, and only so that something is written. */
+  readonly waited: string;
   record(digest: string): string;
   /** `variant` is the text that Key.variant gives. */
   variant(digest: string, variant: string): string;
@@ -49,6 +51,7 @@ export function createRedisKeys(prefix: string): RedisKeys {
     invalidated: `${prefix}:invalidated`,
     bus: (subject) => `${prefix}:${subject}`,
     probe: { key: `${prefix}:{fence}:probe`, channel: `${prefix}:probe` },
+    waited: `${prefix}:{fence}:waited`,
     record: (digest) => `${prefix}:{${digest}}:r`,
     variant: (digest, variant) => `${prefix}:{${digest}}:v:${short(variant)}`,
     variants: { stem: (digest) => `${prefix}:{${digest}}:v:`, id: short },

@@ -5,6 +5,7 @@
 //   batch.ts        one turn's questions, one write    trips.ts    what a look means, and whether once is enough
 //   routing.ts      in a Cluster: to which node        parts.ts    in a Cluster: one look at several nodes
 //   journal.ts      invalidations                      leases.ts   who fetches
+//   replicas.ts     whether replicas have them
 //   landings.ts     who waits for whom                 variants.ts what is stored, which variants a key has
 //   bus.ts          what sidecars tell one another beside that
 
@@ -21,6 +22,7 @@ import { createPresence } from "./presence.ts";
 import { createReach } from "./reach.ts";
 import { createDialler, type ServerOptions } from "./redis-client.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
+import { createReplicas, type WaitOptions } from "./replicas.ts";
 import { createRouting } from "./routing.ts";
 import {
   type Codec,
@@ -49,6 +51,8 @@ export interface RedisOptions<V> extends ServerOptions {
   readonly writeDeadline: number;
   /** Ms that nothing is read after an outage. More than 700, in which a lost connection is made anew. */
   readonly settle: number;
+  /** Replicas waited for before a write goes out and before it is acknowledged; undefined: none. */
+  readonly wait?: WaitOptions | undefined;
   /** Numbers in the fence; the same in every process. */
   readonly slots: number;
   readonly codec: Codec<V>;
@@ -60,6 +64,8 @@ export interface RedisOptions<V> extends ServerOptions {
   log?(state: "ok" | "degraded", detail: string): void;
   /** Told once what of the settings of Redis hurts. */
   warn?(risk: string): void;
+  /** Told, once a second at the most, how often too few replicas said in time that they have a write, and why. */
+  unreplicated?(count: number, reason: string): void;
   /** Epoch ms. */
   now?(): number;
 }
@@ -86,6 +92,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
   });
   const { connections, routing, lines, reach, journal, landings, leases, trips, presence, bus, first, askFirst } =
     parts;
+  const { replicas } = parts;
   const variants = createVariants({ keys, codec });
   let onTheWay = 0;
 
@@ -176,7 +183,9 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
       const detail = owed ? `${reach.detail}; ${owed} invalidations kept` : reach.detail;
       const away = routing?.away();
       const state = reach.isOk() && away === undefined ? "ok" : "degraded";
-      return { state, detail: [detail, away, connections.risk()].filter((said) => said !== undefined).join("; ") };
+      const missed = replicas?.missed() ? `${replicas.missed()} times too few replicas in time` : undefined;
+      const all = [detail, away, connections.risk(), missed];
+      return { state, detail: all.filter((said) => said !== undefined).join("; ") };
     },
     close,
     connected: () => reach.ready.then(() => routing?.opened()),
@@ -217,6 +226,7 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
   const connections: Connections = openConnections({
     dialler,
     count: options.connections,
+    isWaiting: options.wait !== undefined,
     beat: (line) => readFence(line, keys, { clock, reach, slots }),
     changed() {
       reach.update();
@@ -243,10 +253,15 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
   const presence = createPresence({ line: first, key: keys.live });
   const landings = createLandings(connections.subscriber, deadline);
   const bus = createBus({ subscriber: connections.subscriber, line: first, channel: keys.bus });
+  const { waiter } = connections;
+  const short = (count: number, reason: string) => options.unreplicated?.(count, reason);
+  const replicas =
+    waiter && options.wait && createReplicas({ ...options.wait, line: waiter, key: keys.waited, tell: short });
   const journal = createJournal({
     ...options,
     line: first,
     reach,
+    replicas,
     keys,
     leaseMs: options.journalLease ?? JOURNAL_LEASE_MS,
     maxOwed: options.maxOwed ?? 10_000,
@@ -255,7 +270,10 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
   });
   const trips = createTrips({ keys, slots, codec, asking, deadline, clock, lost: () => reach.lost() });
   const leases = createLeases();
-  return { connections, routing, lines, first, askFirst, reach, journal, landings, leases, trips, presence, bus };
+  return {
+    ...{ connections, routing, lines, first, askFirst, reach, journal, replicas },
+    ...{ landings, leases, trips, presence, bus },
+  };
 }
 
 // What cannot be read as a notice may have been of anything.

@@ -68,6 +68,11 @@ describe("a mistake in the file is told with its place, its path and how to writ
       'proxy.config.yaml:2:43 routes[0].cache.collapse.lease: expected a duration from 1ms to 24d, got "0s"; write it as 1ms',
     ],
     [
+      "replicas waited for too long",
+      "store: { redis: { url: redis://a, wait: { timeout: 5s } } }",
+      'proxy.config.yaml:2:43 store.redis.wait.timeout: expected a duration from 1ms to 1s, got "5s"; write it as 1s',
+    ],
+    [
       "a bad size",
       "store: { memory: { max: 64 mb } }",
       'proxy.config.yaml:2:20 store.memory.max: expected a size, got "64 mb"; write it as 64mb',
@@ -439,15 +444,27 @@ routes:
     const text = readFileSync(join(ROOT, "proxy.config.yaml"), "utf8");
     const open = text
       .replace(/^origin: .*\n/m, "")
-      .replace(/^( *)# ((?: *)(?:origin|url|connections|timeout|redis|deadline|writeDeadline|rateLimit):)/gm, "$1$2");
+      .replace(
+        /^( *)# ((?: *)(?:origin|url|connections|timeout|redis|deadline|writeDeadline|wait|rateLimit):)/gm,
+        "$1$2",
+      );
     const config = load(open, { env: { REDIS_URL: "redis://cache:6379/2" } });
-    expect(config.store.redis).toMatchObject({ url: "redis://cache:6379/2", deadline: 50 });
+    const wait = { replicas: 1, timeout: 100 };
+    expect(config.store.redis).toMatchObject({ url: "redis://cache:6379/2", deadline: 50, wait });
     expect(config.origin.url).toHaveLength(2);
     expect(config.rateLimit).toMatchObject([{ limit: 1000, window: 60_000 }]);
   });
 });
 
 describe("Redis", () => {
+  it("is not waited for to have replicas, unless that is said, and then for one", () => {
+    const wait = (text: string) =>
+      load(`origin: http://a\nstore: { redis: { url: redis://a${text} } }`, { env: {} }).store.redis?.wait;
+    expect(wait("")).toBeUndefined();
+    expect(wait(", wait: {}")).toEqual({ replicas: 1, timeout: 100 });
+    expect(wait(", wait: { replicas: 2, timeout: 1s }")).toEqual({ replicas: 2, timeout: 1000 });
+  });
+
   it("takes passwords of digits as they stand in the environment", () => {
     const password = (PASSWORD: string) =>
       load(`origin: http://a\nstore: { redis: { url: redis://a, password: "\${PASSWORD}" } }`, { env: { PASSWORD } })

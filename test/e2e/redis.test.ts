@@ -72,6 +72,25 @@ test("a write costs two round trips to Redis, limit included: it is noted before
   expect(relay.roundTrips(isOfRequests) - before).toBeLessThanOrEqual(2);
 });
 
+test("a write that waits for a replica in vain is answered all the same, and that is in the log once a second", async () => {
+  const redis = await withRedis();
+  const origin = await withOrigin((_request, response) => {
+    response.setHeader("cache-control", "max-age=60").end("hello");
+  });
+  const url = "url:";
+  const sidecar = await withSidecar(configFor(origin, redis.url).replace(url, `wait: { timeout: 20ms }, ${url}`));
+  await untilHit(sidecar);
+  const began = performance.now();
+  for (let i = 0; i < 5; i++) expect((await sidecar.fetch("/a", { method: "POST" })).status).toBe(200);
+  const seconds = (performance.now() - began) / 1000;
+  const ready = await fetch(`${sidecar.admin}/readyz`).then((answer) => answer.text());
+  expect(ready).toMatch(/\d times too few replicas in time/);
+  const told = sidecar.lines.filter(({ msg }) => msg === "too few replicas have a write");
+  expect(told[0]).toMatchObject({ count: 1, reason: "1 replica did not confirm it within 20 ms" });
+  expect(told.length).toBeLessThanOrEqual(1 + Math.ceil(seconds));
+  expect((await sidecar.fetch("/a")).headers.get("cache-status")).toContain("fwd=stale");
+});
+
 test("a hit that is not in the sidecar's memory costs one round trip too", async () => {
   const redis = await withRedis();
   const relay = await withRelay(redis.port);

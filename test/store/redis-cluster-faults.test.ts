@@ -270,4 +270,21 @@ describe("the master of the fence", () => {
     await working.goesOn();
     expect((await working.stop()).stale).toEqual([]);
   });
+
+  test("is the one whose replicas a write waits for", async () => {
+    const owner = await cluster.ownerOf(redisKeys.fence);
+    const replica = await cluster.replicate(owner);
+    const replicas = await vi.waitUntil(async () => {
+      const info = String(await owner.command("INFO", "replication"));
+      const known = Number(/connected_slaves:(\d+)/.exec(info)?.[1]);
+      return info.split("state=online").length - 1 === known && known;
+    }, PATIENCE);
+    const unreplicated = vi.fn();
+    const store = await connected({ wait: { replicas, timeout: 5000 }, unreplicated });
+    await invalidate(store, "k");
+    expect(unreplicated).not.toHaveBeenCalled();
+    replica.freeze();
+    await invalidate(store, "k");
+    expect(unreplicated).toHaveBeenCalled();
+  });
 });

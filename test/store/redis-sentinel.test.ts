@@ -190,6 +190,27 @@ describe("a master that others do not count as one any more", () => {
     expect(performance.now() - namedAt).toBeLessThan(FRESH_MS);
   });
 
+  test("has no replicas that are waited for any more: those of the new one are", async () => {
+    const [one, two] = [await startRedis(), await startRedis(["--repl-diskless-sync-delay", "0"])];
+    const replica = await startRedis(["--replicaof", "127.0.0.1", String(two.port)]);
+    onTestFinished(async () => void (await Promise.all([one, two, replica].map((server) => server.stop()))));
+    const online = async () => String(await two.command("INFO", "replication")).includes("state=online");
+    await vi.waitUntil(online, PATIENCE);
+    const fake = await fakeSentinel(one);
+    const unreplicated = vi.fn();
+    const wait = { replicas: 1, timeout: 100 };
+    const settings = { settle: 0, prefix: "wait", wait, unreplicated };
+    const store = await connected({ sentinel: { name: "main", nodes: [fake.node] }, ...settings });
+    await store.purge(["a"]);
+    expect(unreplicated).toHaveBeenCalledTimes(1);
+    fake.name(two);
+    await vi.waitFor(async () => {
+      const before = store.health().detail;
+      const { clock } = await store.purge(["a"]);
+      expect([clock !== undefined, before.includes("answers"), store.health().detail]).toEqual([true, true, before]);
+    }, PATIENCE);
+  });
+
   test("has taken writes that are not forgotten when whoever wrote them comes to the new one", async () => {
     const [one, two] = [await startRedis(), await startRedis()];
     onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
