@@ -78,7 +78,10 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
     // those that answered last: whoever is drawn anew each time would have to be connected to each time.
     const asked = [...known, ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED, (node) => kept.has(node)))];
     for (const node of kept.keys()) if (!asked.includes(node) && !masters.has(node)) drop(node);
-    take(best(await mostOf(asked.map(ask))));
+    const view = best(await mostOf(asked.map(ask)));
+    take(view);
+    // Of those that may be cut off from the rest, others are drawn next time.
+    if (!view.isSound) for (const node of asked) if (!masters.has(node)) drop(node);
     for (const listener of listeners) listener();
   }
 

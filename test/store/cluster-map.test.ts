@@ -11,26 +11,35 @@ const soon = () => AbortSignal.timeout(5000);
 
 type Master = readonly unknown[];
 
-/** A map over nodes that all say what `slots` gives, and how often each was connected to. */
-function mapOver(seeds: readonly Node[], slots: (node: Node) => readonly (readonly [number, number, Master])[]) {
+/** A map over nodes that say what `slots` gives, which were connected to, and which still are. */
+function mapOver(
+  seeds: readonly Node[],
+  slots: (node: Node) => readonly (readonly [number, number, Master])[],
+  stateOf: (node: Node) => "ok" | "fail" | "gone" = () => "ok",
+) {
   const connected: Node[] = [];
-  let open = 0;
+  const open = new Set<Node>();
   const map: ClusterMap = createClusterMap(seeds, {
     patienceMs: 1000,
     async connect(place) {
+      if (stateOf(placeText(place)) === "gone") throw new Error("ECONNREFUSED");
       connected.push(placeText(place));
-      open++;
+      open.add(placeText(place));
       return {
         async sendCommand(words) {
-          return words[1] === "INFO" ? "cluster_state:ok\r\ncluster_current_epoch:7\r\n" : slots(placeText(place));
+          const state = stateOf(placeText(place));
+          if (state === "gone") throw new Error("Socket closed");
+          return words[1] === "INFO"
+            ? `cluster_state:${state}\r\ncluster_current_epoch:7\r\n`
+            : slots(placeText(place));
         },
         destroy() {
-          open--;
+          open.delete(placeText(place));
         },
       };
     },
   });
-  return { map, connected, open: () => open };
+  return { map, connected, open };
 }
 
 const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -45,10 +54,34 @@ test("who is asked again and again is connected to once, though more nodes are n
     await settled();
   }
   expect(connected.length).toBe(new Set(connected).size);
-  expect(open()).toBeLessThanOrEqual(5);
+  expect(open.size).toBeLessThanOrEqual(5);
   map.close();
   await settled();
-  expect(open()).toBe(0);
+  expect(open.size).toBe(0);
+});
+
+test("those that are cut off from the others are not asked for ever", async () => {
+  const seeds = ["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.4"].map((host) => `${host}:6379`);
+  let split: readonly Node[] | undefined;
+  const masterOf = (node: Node) => (split === undefined || split.includes(node) ? "10.0.0.1" : "10.0.0.2");
+  const { map, open } = mapOver(
+    seeds,
+    (node) => [[0, LAST, [masterOf(node), 6379]]],
+    (node) => {
+      if (split === undefined) return "ok";
+      if (node === "10.0.0.1:6379") return "gone";
+      return split.includes(node) ? "fail" : "ok";
+    },
+  );
+  for (let i = 0; i < 5; i++) await map.master(soon());
+  await settled();
+  split = seeds.filter((seed) => open.has(seed));
+  expect(split).toHaveLength(2);
+  for (let i = 0; i < 50 && map.nodeOf(FENCE) !== "10.0.0.2:6379"; i++) {
+    await map.master(soon());
+    await settled();
+  }
+  expect(map.nodeOf(FENCE)).toBe("10.0.0.2:6379");
 });
 
 test("a node that serves nothing any more is let go", async () => {
@@ -60,7 +93,7 @@ test("a node that serves nothing any more is let go", async () => {
   for (let i = 0; i < 3; i++) await map.master(soon());
   await settled();
   expect([...map.nodes()].sort()).toEqual(["10.0.0.1:6379", "10.0.0.3:6379"]);
-  expect(open()).toBe(2);
+  expect(open.size).toBe(2);
 });
 
 test.each<[what: string, master: Master, Node]>([
