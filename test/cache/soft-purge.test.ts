@@ -115,6 +115,44 @@ describe("what was purged softly", () => {
   });
 });
 
+describe("a request for what was purged softly", () => {
+  const ask = async (world: World, says: string) => {
+    const { status, text } = await world.request("/a", { fields: ["Cache-Control", says] });
+    return status === 200 ? text : status;
+  };
+
+  it.each([
+    ["only-if-cached", "max-age=600", 504],
+    ["only-if-cached, max-stale", "max-age=600", "v1"],
+    ["max-stale=5", "max-age=600", "v1"],
+    ["max-stale=3", "max-age=600", "v2"],
+    ["max-stale", "max-age=600, must-revalidate", "v2"],
+    ["max-stale", "s-maxage=600", "v2"],
+    ["max-age=60", WHILE, "v2"],
+    ["no-cache", WHILE, "v2"],
+  ])("that says %s of what says %s", async (says, stored_, answer) => {
+    const world = await stored(stored_);
+    await soften(world);
+    world.now += 4000;
+    expect(await ask(world, says)).toBe(answer);
+  });
+
+  it("by HEAD makes it fresh where the origin's validator is its own, and only then", async () => {
+    for (const [etag, text] of [
+      ['"1"', "v1"],
+      ['"2"', "v2"],
+    ] as const) {
+      const world = await stored("max-age=600", ["ETag", '"1"']);
+      await soften(world);
+      world.origin = () =>
+        respond("", { fields: ["Cache-Control", "max-age=600", "ETag", etag, "Content-Length", "2"] });
+      await world.request("/a", { method: "HEAD" });
+      world.origin = () => respond("v2", { fields: ["Cache-Control", "max-age=600", "ETag", '"2"'] });
+      expect(await read(world)).toBe(text);
+    }
+  });
+});
+
 describe("the time since a soft purge", () => {
   it("counts from no earlier than the request that was overtaken and is not negative, however the store's clock goes", () => {
     const since = (softAtMs: number) => {
