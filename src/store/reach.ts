@@ -165,20 +165,24 @@ class Reaching implements Reach {
 
   // A step that another outage has overtaken comes to nothing. Where this is another process than before, the one before
   // may have been demoted, and still be read by others until their heartbeats say so: a write whose invalidation it does
-  // not know is not acknowledged earlier than that.
+  // not know is not acknowledged earlier than that. Whoever is new knows of no process before, but may have come a moment
+  // after somebody else vouched for this one: then it waits for the rest of that time, and settles meanwhile.
   async #comeBack(): Promise<void> {
     const attempt = ++this.#attempt;
     this.#enter("vouching", "Redis answers: looking for what it may have lost");
     try {
       this.#process = this.#identify();
-      const isAnother = await this.#vouch();
-      if (isAnother) await until(FRESH_MS);
+      const { isAnother, sinceMs } = await this.#vouch();
+      const { settle } = this.#options;
+      // Who need not settle has nobody beside it.
+      const spentMs = isAnother || !this.#isNew ? 0 : Math.max(0, Math.min(settle, FRESH_MS - sinceMs));
+      if (isAnother || spentMs > 0) await until(isAnother ? FRESH_MS : spentMs);
       if (attempt !== this.#attempt || this.#stage !== "vouching") return;
       this.#isNew = false;
       this.#before = this.#process;
       this.#enter("replaying", "Redis answers: telling it what it missed");
       await this.#options.replay();
-      if (attempt === this.#attempt) this.#settle();
+      if (attempt === this.#attempt) this.#settle(settle - spentMs);
     } catch (error) {
       this.#fail(error, attempt);
     }
@@ -187,14 +191,14 @@ class Reaching implements Reach {
   // A process that has just started settles like any other. It has acknowledged nothing itself, but others may be on
   // their way back from an outage that it knows nothing of, with writes that they have acknowledged and not yet told.
   // Raising the floor would not replace this: what is fetched and stored after that would be overtaken all the same.
-  #settle(): void {
+  #settle(ms: number): void {
     this.#enter("settling", "Redis answers: waiting until everybody has told it what it missed");
     this.#timer = setTimeout(() => {
       this.#enter("ok", "Redis answers");
       this.#reason = SILENT;
       this.#options.changed("ok", this.detail);
       this.#isReady();
-    }, this.#options.settle);
+    }, ms);
   }
 
   #fail(reason: unknown, attempt: number): void {
@@ -215,20 +219,21 @@ class Reaching implements Reach {
     return process ?? 1 + Math.floor(Math.random() * LARGEST_PROCESS);
   }
 
-  /** Whether it was another process that was vouched for last, or that this one spoke to. */
-  async #vouch(): Promise<boolean> {
+  /** Whether it was another process that was vouched for last, or that this one spoke to; and for how many ms at the least
+   * this one has been vouched for. */
+  async #vouch(): Promise<{ isAnother: boolean; sinceMs: number }> {
     const { fence, slots, clock, connections } = this.#options;
     const [line] = connections().lines;
-    if (line === undefined) return false;
+    if (line === undefined) return { isAnother: false, sinceMs: 0 };
     if (this.#stage === "vouching") {
       tellAll(line);
       await this.#options.check(line);
     }
     const args = [clock.value(), this.#process, this.#before, slots].map(String);
     const reply = await run(line, VOUCH, { keys: [fence], args });
-    const [time, isAnother] = Array.isArray(reply) ? reply : [reply, 0];
-    clock.see(Number(time));
-    return isAnother === 1;
+    const [time, isAnother, sinceMs] = Array.isArray(reply) ? reply.map(Number) : [];
+    clock.see(time ?? 0);
+    return { isAnother: isAnother === 1, sinceMs: sinceMs ?? 0 };
   }
 }
 

@@ -143,7 +143,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "settle",
     mechanism: "nothing is read until everybody has had the time to replay",
-    edits: [{ file: "store/reach.ts", find: "}, this.#options.settle);", replace: "}, 0);" }],
+    edits: [{ file: "store/reach.ts", find: "}, ms);", replace: "}, 0);" }],
     plans: ["freeze-apart"],
   },
   {

@@ -1,12 +1,15 @@
 // Redis is back: in what order is it vouched for, told what it missed, and read again?
 
 import { describe, expect, test, vi } from "vitest";
+import { FRESH_MS } from "../../src/store/connections.ts";
+import { createRedisKeys } from "../../src/store/redis-keys.ts";
 import type { LimitQuestion } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { asking, key, refusal } from "./asking.ts";
 
 const stores = redisStores();
+const keys = createRedisKeys("forebay");
 const limits: LimitQuestion[] = [{ key: "l", algorithm: "fixed-window", limit: 1000, windowMs: 60_000 }];
 
 const own = asking(stores);
@@ -60,6 +63,17 @@ describe("coming back", () => {
     await (await own.store.begin(["a"])).commit();
     expect(own.store.health().detail).not.toContain("kept");
     await firstAnswer();
+  });
+
+  test("one that is new acknowledges no write before whoever read the master before has noticed", async () => {
+    await stores.redis.flush(); // as a replica that had nothing
+    await firstAnswer();
+    const newcomer = stores.create({ settle: 1000 });
+    await (await newcomer.begin(["a"])).commit();
+    const [seconds, micros] = (await stores.redis.command("TIME")) as [string, string];
+    const [floor] = (await stores.redis.command("BITFIELD_RO", keys.fence, "GET", "u63", "#1")) as [number];
+    expect(Number(seconds) * 1e6 + Number(micros) - floor).toBeGreaterThanOrEqual(FRESH_MS * 1000);
+    expect(newcomer.health().detail).not.toContain("kept");
   });
 
   test("a subscription that is lost alone comes back, and with it those who watch", async () => {

@@ -1,0 +1,81 @@
+// When may the store be written and read after Redis was reached? The turned clock, and a Redis that answers as told.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Connections, FRESH_MS, type Line } from "../../src/store/connections.ts";
+import { createHighestClock } from "../../src/store/highest-clock.ts";
+import { createReach, type Reach } from "../../src/store/reach.ts";
+import { VOUCH } from "../../src/store/scripts.ts";
+
+const SETTLE = 1000;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** One that finds its connections whole, at a Redis to whose vouching `answers` are given, the last again and again. */
+async function reached({ answers, settle = SETTLE }: { answers: number[][]; settle?: number }): Promise<Reach> {
+  const line = {
+    process: 7,
+    isFresh: () => true,
+    send: async (words: readonly unknown[]) =>
+      words[1] === VOUCH.digest && (answers.length > 1 ? answers.shift() : answers[0]),
+  } as unknown as Line;
+  const connections = { lines: [line], subscriber: line, isWhole: () => true, leave() {} } as unknown as Connections;
+  const reach = createReach({
+    connections: () => connections,
+    fence: "fence",
+    slots: 1024,
+    settle,
+    writeDeadline: 1000,
+    clock: createHighestClock(),
+    check: async () => {},
+    replay: async () => {},
+    changed() {},
+  });
+  reach.update();
+  await vi.advanceTimersByTimeAsync(0);
+  return reach;
+}
+
+/** Ms until `is`, counted in steps of one. */
+async function msUntil(is: () => boolean): Promise<number> {
+  let ms = 0;
+  for (; !is() && ms < 5000; ms++) await vi.advanceTimersByTimeAsync(1);
+  return ms;
+}
+
+describe("a sidecar that is new", () => {
+  test("acknowledges nothing while others may still read a master that was replaced a moment ago, and settles meanwhile", async () => {
+    const reach = await reached({ answers: [[100, 0, 50]] });
+    expect(await msUntil(() => reach.mayWrite())).toBe(FRESH_MS - 50);
+    expect((await msUntil(() => reach.isOk())) + FRESH_MS - 50).toBe(SETTLE);
+  });
+
+  test("waits for nothing where the master has been there for long", async () => {
+    const reach = await reached({ answers: [[100, 0, FRESH_MS]] });
+    expect(reach.mayWrite()).toBe(true);
+    expect(await msUntil(() => reach.isOk())).toBe(SETTLE);
+  });
+
+  test("waits and then settles where it is the first to come to another master", async () => {
+    const reach = await reached({ answers: [[100, 1, 0]] });
+    expect(await msUntil(() => reach.mayWrite())).toBe(FRESH_MS);
+    expect(await msUntil(() => reach.isOk())).toBe(SETTLE);
+  });
+
+  test("waits for nobody where it need not settle", async () => {
+    const reach = await reached({ answers: [[100, 0, 0]], settle: 0 });
+    expect(reach.mayWrite()).toBe(true);
+  });
+});
+
+test("a sidecar that comes back to the master it knows acknowledges at once", async () => {
+  const reach = await reached({
+    answers: [
+      [100, 0, FRESH_MS],
+      [100, 0, 0],
+    ],
+  });
+  await msUntil(() => reach.isOk());
+  reach.distrust("it does not do what it must");
+  expect(await msUntil(() => reach.mayWrite())).toBeLessThan(FRESH_MS);
+});
