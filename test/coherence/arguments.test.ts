@@ -34,6 +34,10 @@ test("what is asked for is what is done", () => {
     topology: "sentinel",
     faults: ["kill", "flush", "failover"],
   });
+  expect(parse("--topology", "cluster", "--mutation", "stamp")).toMatchObject({
+    topology: "cluster",
+    faults: ["kill", "freeze", "flush", "restart", "partition", "failover", "reshard"],
+  });
   expect(parse("--mutation", "stamp")).toMatchObject({ mutations: [{ name: "stamp" }] });
   expect(parse("--help")).toBe("help");
 });
@@ -42,9 +46,9 @@ test.each([
   [["--seconds", "0"], "Read --seconds: expected a whole number from 1 to 86400"],
   [["--trust", "5"], "Read --trust: expected a duration"],
   [["--faults", "fire"], "Read --faults: expected some of kill,"],
-  [["--topology", "ring"], "Read --topology: expected redis or sentinel"],
+  [["--topology", "ring"], "Read --topology: expected one of redis, sentinel, cluster"],
   [["--topology", "sentinel", "--faults", "restart"], "Read --faults: expected some of kill, flush, failover"],
-  [["--topology", "sentinel", "--mutation", "stamp"], "Read --topology: expected redis where"],
+  [["--topology", "sentinel", "--mutation", "stamp"], "Read --topology: expected redis or cluster where"],
   [["--mutations", "some"], "Read --mutations: expected all"],
   [["--mutation", "none"], "Read --mutation: expected one of"],
   [["--speed", "1"], "--speed"],

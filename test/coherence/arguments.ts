@@ -5,14 +5,16 @@ import parseDuration from "ms";
 import { FAULTS_OF } from "./faults.ts";
 import type { FaultKind } from "./history.ts";
 import { type Mutation, mutationNamed, mutations } from "./mutations.ts";
-import { TOPOLOGIES, type TopologyName } from "./topology.ts";
+import { TOPOLOGIES, type TopologyName } from "./shared-redis.ts";
 
 export const usage = `npm run check:coherence -- [options]
   --seconds N      how long (60)
   --sidecars N     how many processes share the Redis (3)
   --trust D        store.memory.trust (0s)
-  --topology T     redis, or sentinel: a master and a replica, watched by three (redis)
-  --faults A,B     of ${FAULTS_OF.redis.join(", ")}; with sentinel of ${FAULTS_OF.sentinel.join(", ")} (all); none for none
+  --topology T     redis; sentinel: a master and a replica, watched by three; or cluster: three masters with a replica
+                   each (redis)
+  --faults A,B     of ${FAULTS_OF.redis.join(", ")}; with sentinel of ${FAULTS_OF.sentinel.join(", ")};
+                   with cluster also ${FAULTS_OF.cluster.filter((kind) => !FAULTS_OF.redis.includes(kind)).join(", ")} (all); none for none
   --seed S         a whole number, to draw the same choices again
   --mutation NAME  switch one mechanism off and expect a violation: ${mutations.map(({ name }) => name).join(", ")}
   --mutations all  each of them in turn, as a table`;
@@ -48,7 +50,9 @@ export function parseArguments(argv: readonly string[], freshSeed: () => number)
   if (values.mutations !== undefined && values.mutations !== "all") throw wrong("mutations", "all", values.mutations);
   const topology = topologyOf(values.topology);
   const isHunt = values.mutations !== undefined || values.mutation !== undefined;
-  if (isHunt && topology !== "redis") throw wrong("topology", "redis where something is switched off", topology);
+  if (isHunt && topology === "sentinel") {
+    throw wrong("topology", "redis or cluster where something is switched off", topology);
+  }
   return {
     seconds: whole("seconds", values.seconds, { from: 1, to: 86_400 }),
     sidecars: whole("sidecars", values.sidecars, { from: 1, to: 16 }),
@@ -75,7 +79,7 @@ function duration(text: string): number {
 function topologyOf(text: string): TopologyName {
   const name = TOPOLOGIES.find((each) => each === text);
   if (name) return name;
-  throw wrong("topology", TOPOLOGIES.join(" or "), text);
+  throw wrong("topology", `one of ${TOPOLOGIES.join(", ")}`, text);
 }
 
 function faultsOf(text: string, topology: TopologyName): FaultKind[] {

@@ -9,7 +9,8 @@ import type { FaultKind, History, Read } from "./history.ts";
 import type { Mutation } from "./mutations.ts";
 import { createRandom } from "./random.ts";
 import type { Timing } from "./resources.ts";
-import { startTopology, type Topology, type TopologyName } from "./topology.ts";
+import type { TopologyName } from "./shared-redis.ts";
+import { startTopology, type Topology } from "./topology.ts";
 import { createWorkload, type Pace, type Tally } from "./workload.ts";
 
 export interface CampaignOptions {

@@ -62,7 +62,7 @@ export interface Span {
   to: number;
 }
 
-export type FaultKind = "kill" | "freeze" | "flush" | "restart" | "partition" | "failover";
+export type FaultKind = "kill" | "freeze" | "flush" | "restart" | "partition" | "failover" | "reshard";
 
 export interface Fault extends Span {
   readonly kind: FaultKind;

@@ -1,4 +1,4 @@
-// One place for a sidecar: a port, the process that listens there now, and its wire to Redis. A process that was killed
+// One place for a sidecar: a port, the process that listens there now, and its wires to Redis. A process that was killed
 // is replaced by a new one on the same port. What it says of its store goes into the history.
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -7,15 +7,15 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Pool } from "undici";
-import type { Relay } from "../support/relay.ts";
 import { open, type Recording, type SidecarId } from "./history.ts";
 import type { Mutation } from "./mutations.ts";
+import type { Wire } from "./shared-redis.ts";
 
 export interface Place {
   /** Of the process that is there now. */
   readonly id: SidecarId;
-  /** Its wire to Redis; undefined: there is none that could be broken, with Sentinel. */
-  readonly relay: Relay | undefined;
+  /** Its wires to Redis; none: there are none that could be broken, with Sentinel. */
+  readonly wires: readonly Wire[];
   /** URL of the admin listener. */
   readonly admin: string;
   /** To the process that is there now; a new one after each kill. */
@@ -34,7 +34,7 @@ export interface Place {
 export interface PlaceOptions {
   readonly number: number;
   readonly port: number;
-  readonly relay: Relay | undefined;
+  readonly wires: readonly Wire[];
   readonly admin: string;
   /** File. */
   readonly config: string;
@@ -47,7 +47,7 @@ const START_MS = 60_000;
 const preload = (file: string) => ["--import", new URL(file, import.meta.url).href];
 
 export async function openPlace(options: PlaceOptions): Promise<Place> {
-  const { number, port, relay, admin, recording } = options;
+  const { number, port, wires, admin, recording } = options;
   const listeners = new Set<() => void>();
   let incarnation = 0;
   let id = `${number}.0`;
@@ -96,7 +96,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
     get isWell() {
       return isWell;
     },
-    relay,
+    wires,
     admin,
     well: (ms) =>
       new Promise((resolve, reject) => {
@@ -127,7 +127,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
     },
     async close() {
       await Promise.all([end(), pool.destroy()]);
-      await relay?.stop();
+      for (const { relay } of wires) await relay.stop();
     },
   };
 }

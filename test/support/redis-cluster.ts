@@ -1,8 +1,8 @@
 // A Redis Cluster for tests: three masters, each a process of its own on free loopback ports, that count a silent one as
 // failed after a second and go on serving the slots of the others. Redis 7.0 or newer, or Valkey.
 
-import { vi } from "vitest";
 import { hashSlot } from "../../src/store/hash-slot.ts";
+import { found } from "./found.ts";
 import { freePort, startRedis, type TestRedis } from "./redis.ts";
 
 export interface TestCluster {
@@ -14,6 +14,8 @@ export interface TestCluster {
   flush(): Promise<void>;
   /** The master that serves the slot of `key`, as all nodes that answer say. */
   ownerOf(key: string): Promise<TestRedis>;
+  /** All that serve any slot, as all nodes that answer say. */
+  masters(): Promise<TestRedis[]>;
   /** The same of several keys, in their order. */
   ownersOf(keys: readonly string[]): Promise<TestRedis[]>;
   /** Makes a new process a replica of `master`; resolves when it is one that has caught up. */
@@ -32,13 +34,13 @@ export interface Move {
   moved?(): Promise<unknown>;
 }
 
-const PATIENCE = { timeout: 60_000, interval: 20 };
 const LAST_SLOT = 16_383;
+/** A frozen one never answers. */
+const VIEW_MS = 500;
 
-/** Starts three masters. */
-export async function startCluster(): Promise<TestCluster> {
-  const servers = await Promise.all([launch(), launch(), launch()]);
-  const masters = [...servers];
+/** Starts three masters. `args` are appended to the command line of every server. */
+export async function startCluster(args: readonly string[] = []): Promise<TestCluster> {
+  const servers = await Promise.all([launch(args), launch(args), launch(args)]);
   const ids = new Map<TestRedis, string>();
   const learnId = async (server: TestRedis) => void ids.set(server, String(await server.command("CLUSTER", "MYID")));
   await Promise.all(servers.map(learnId));
@@ -63,21 +65,34 @@ export async function startCluster(): Promise<TestCluster> {
       (info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${servers.length}`))
     );
   };
-  const settled = () =>
-    vi
-      .waitUntil(async () => (await Promise.all(servers.map(known))).every((isSettled) => isSettled), PATIENCE)
-      .then(() => {});
+  const settled = async () => {
+    const isSettled = async () => (await Promise.all(servers.map(known))).every(Boolean);
+    await found("a cluster in order", isSettled);
+  };
   await settled();
 
   async function ownersOf(keys: readonly string[]): Promise<TestRedis[]> {
-    return vi.waitUntil(async () => {
-      const views = await Promise.all(servers.map((server) => rangesOf(server).catch(() => undefined)));
-      const found = keys.map((key) => {
-        const ports = new Set(views.filter((view) => view !== undefined).map((view) => portIn(view, hashSlot(key))));
-        return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
-      });
-      return !found.includes(undefined) && (found as TestRedis[]);
-    }, PATIENCE);
+    return found("owners that all agree on", async () => {
+      const views = await viewsOf(servers);
+      const owners = keys.map((key) => agreed(views.map((view) => portIn(view, hashSlot(key)))));
+      return !owners.includes(undefined) && (owners as TestRedis[]);
+    });
+  }
+
+  async function masters(): Promise<TestRedis[]> {
+    return found("masters that all agree on", async () => {
+      const views = (await viewsOf(servers)).map((view) => new Set(view.map(([, , [, port]]) => port)));
+      const [first, ...others] = views;
+      const isSame = (ports: Set<number>) =>
+        first !== undefined && ports.size === first.size && [...ports].every((port) => first.has(port));
+      return others.every(isSame) && servers.filter(({ port }) => first?.has(port));
+    });
+  }
+
+  /** The server of the one port that all name. */
+  function agreed(ports: readonly (number | undefined)[]): TestRedis | undefined {
+    const named = new Set(ports);
+    return named.size === 1 ? servers.find(({ port }) => named.has(port)) : undefined;
   }
 
   async function ownerOf(key: string): Promise<TestRedis> {
@@ -87,7 +102,7 @@ export async function startCluster(): Promise<TestCluster> {
   async function move(key: string, { begun, moved }: Move = {}): Promise<TestRedis> {
     const slot = String(hashSlot(key));
     const from = await ownerOf(key);
-    const to = masters.find((server) => server !== from) as TestRedis;
+    const to = (await masters()).find((server) => server !== from) as TestRedis;
     const [idFrom = "", idTo = ""] = [ids.get(from), ids.get(to)];
     await to.command("CLUSTER", "SETSLOT", slot, "IMPORTING", idFrom);
     await from.command("CLUSTER", "SETSLOT", slot, "MIGRATING", idTo);
@@ -106,6 +121,7 @@ export async function startCluster(): Promise<TestCluster> {
   return {
     nodes: servers.map(({ port }) => `127.0.0.1:${port}`),
     servers,
+    masters,
     ownerOf,
     ownersOf,
     move,
@@ -117,27 +133,26 @@ export async function startCluster(): Promise<TestCluster> {
       await Promise.all(flushed);
     },
     async replicate(master) {
-      const replica = await launch();
+      const replica = await launch(args);
       await learnId(replica);
       servers.push(replica);
       await meet(replica);
       await settled();
-      await vi.waitFor(() => replica.command("CLUSTER", "REPLICATE", ids.get(master) ?? ""), PATIENCE);
-      await vi.waitUntil(
-        async () => String(await replica.command("INFO", "replication")).includes("master_link_status:up"),
-        PATIENCE,
-      );
+      const follow = () => replica.command("CLUSTER", "REPLICATE", ids.get(master) ?? "");
+      await found("a replica", () => follow().then(Boolean, () => false));
+      const replication = async () => String(await replica.command("INFO", "replication"));
+      await found("a replica that has caught up", async () => (await replication()).includes("master_link_status:up"));
       return replica;
     },
     stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
   };
 }
 
-async function launch(): Promise<TestRedis> {
+async function launch(args: readonly string[]): Promise<TestRedis> {
   const bus = String(await freePort());
   const facts = { enabled: "yes", port: bus, "node-timeout": "1000", "require-full-coverage": "no" };
-  const args = Object.entries(facts).flatMap(([name, value]) => [`--cluster-${name}`, value]);
-  return startRedis([...args, "--repl-diskless-sync-delay", "0"]); // else a replica waits 5 s for others
+  const cluster = Object.entries(facts).flatMap(([name, value]) => [`--cluster-${name}`, value]);
+  return startRedis([...cluster, "--repl-diskless-sync-delay", "0", ...args]); // else a replica waits 5 s for others
 }
 
 async function busPort(server: TestRedis): Promise<number> {
@@ -148,8 +163,12 @@ async function busPort(server: TestRedis): Promise<number> {
 
 type Ranges = readonly (readonly [first: number, last: number, master: readonly [host: string, port: number]])[];
 
-async function rangesOf(server: TestRedis): Promise<Ranges> {
-  return (await server.command("CLUSTER", "SLOTS")) as Ranges;
+/** Of those that answer. */
+async function viewsOf(servers: readonly TestRedis[]): Promise<Ranges[]> {
+  const late = () => new Promise<undefined>((resolve) => void setTimeout(() => resolve(undefined), VIEW_MS));
+  const view = (server: TestRedis) => server.command("CLUSTER", "SLOTS").catch(() => undefined);
+  const views = await Promise.all(servers.map((server) => Promise.race([view(server), late()])));
+  return views.filter((each) => each !== undefined) as Ranges[];
 }
 
 function portIn(ranges: Ranges, slot: number): number | undefined {

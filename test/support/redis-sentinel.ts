@@ -5,6 +5,7 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { found } from "./found.ts";
 import { end, findProgram, freePort, launchProgram, sendOnce, startRedis, type TestRedis } from "./redis.ts";
 
 export interface TestSentinel {
@@ -24,15 +25,13 @@ export interface TestSentinel {
 }
 
 const NAME = "main";
-const PATIENCE_MS = 60_000;
-const INTERVAL_MS = 50;
 
 /** `args` are appended to the command line of the servers. */
 export async function startSentinel(args: readonly string[] = []): Promise<TestSentinel> {
   const first = await startRedis(args);
   const second = await startRedis([...args, "--replicaof", "127.0.0.1", String(first.port)]);
   const servers = [first, second];
-  await found(async () => String(await first.command("INFO", "replication")).includes("state=online"));
+  await found("a replica", async () => String(await first.command("INFO", "replication")).includes("state=online"));
   const folder = mkdtempSync(join(tmpdir(), "forebay-sentinel-"));
   const sentinels = await Promise.all([0, 1, 2].map((index) => launchSentinel(folder, { index, watched: first.port })));
   const ask = (port: number, ...words: string[]) => sendOnce(`redis://127.0.0.1:${port}`, ["SENTINEL", ...words]);
@@ -43,14 +42,14 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
     return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
   }
 
-  const current = () => found(master);
+  const current = () => found("one master", master);
   const movedFrom = (old: TestRedis) =>
-    found(async () => {
+    found("another master", async () => {
       const now = await master();
       return now !== old && now;
     });
   // Each knows the replica and both others: then they can fail over.
-  await found(async () => {
+  await found("the sentinels", async () => {
     const seen = await Promise.all(sentinels.map(({ port }) => ask(port, "MASTER", NAME)));
     const facts = seen.map((reply) => new Map(pairs(reply)));
     return facts.every((each) => each.get("num-slaves") === "1" && each.get("num-other-sentinels") === "2");
@@ -65,7 +64,7 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
       const old = await current();
       const tell = () => ask(sentinels[0]?.port ?? 0, "FAILOVER", NAME);
       // Refused while a replica is not known to be in good shape.
-      await found(() => tell().then(Boolean, () => false));
+      await found("a failover", () => tell().then(Boolean, () => false));
       await movedFrom(old);
     },
     async stop() {
@@ -74,16 +73,6 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** What `look` gives when that is something. Not vitest's: the checker is run without it. */
-async function found<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const until = performance.now() + PATIENCE_MS; performance.now() < until; ) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
-    await new Promise((next) => setTimeout(next, INTERVAL_MS));
-  }
-  throw new Error(`wait for the sentinels: not what was waited for in ${PATIENCE_MS} ms`);
 }
 
 async function launchSentinel(

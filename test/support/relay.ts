@@ -1,6 +1,7 @@
 // A wire between a client and a server of a test: it notes what the client writes, and can be cut, or go dead without
 // a word (half-open). One note is one write as it arrived, so that round trips can be counted.
 
+import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
 export interface Relay {
@@ -20,8 +21,8 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-/** Starts a relay to `port` of this host. */
-export async function startRelay(port: number): Promise<Relay> {
+/** Starts a relay to `port` of this host, `at` a place of its own. Rejects where that is taken. */
+export async function startRelay(port: number, at = { host: "127.0.0.1", port: 0 }): Promise<Relay> {
   const writes: string[] = [];
   const sockets = new Set<Socket>();
   let isHeld = false;
@@ -49,7 +50,8 @@ export async function startRelay(port: number): Promise<Relay> {
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  server.listen(at.port, at.host);
+  await once(server, "listening");
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
