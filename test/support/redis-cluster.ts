@@ -36,7 +36,7 @@ export interface Move {
 
 const LAST_SLOT = 16_383;
 /** A frozen one never answers. */
-const VIEW_MS = 500;
+const VIEW_MS = 1000;
 
 /** Starts three masters. `args` are appended to the command line of every server. */
 export async function startCluster(args: readonly string[] = []): Promise<TestCluster> {
@@ -85,7 +85,7 @@ export async function startCluster(args: readonly string[] = []): Promise<TestCl
       const [first, ...others] = views;
       const isSame = (ports: Set<number>) =>
         first !== undefined && ports.size === first.size && [...ports].every((port) => first.has(port));
-      return others.every(isSame) && servers.filter(({ port }) => first?.has(port));
+      return first !== undefined && others.every(isSame) && servers.filter(({ port }) => first.has(port));
     });
   }
 
