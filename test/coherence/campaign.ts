@@ -54,15 +54,16 @@ const REST_MS = 1500;
 const KEEP_MS = 30_000;
 /** A stall that may have upset what is promised for the time of an outage. */
 const STALL_MS = 400;
-/** Between faults, on average: long enough for the cache to be worth having, or just for the next fault to find it whole. */
-const CALM_MS = 3500;
+/** Between faults, on average: long enough for the cache to be worth having (a Cluster takes longer to fail over), or just for
+ * the next fault to find it whole. */
+const CALM_MS: Readonly<Record<TopologyName, number>> = { redis: 3500, sentinel: 3500, cluster: 6000 };
 const HUNT_CALM_MS = 500;
 const START_MS = 60_000;
 
 export async function runCampaign(options: CampaignOptions): Promise<Outcome> {
   const { seconds, sidecars, trustMs, plans, seed, mutation, isHunt = false } = options;
   const pace: Pace = { ...PACE, isEverythingPurged: !isHunt };
-  const calmMs = options.calmMs ?? (isHunt ? HUNT_CALM_MS : CALM_MS);
+  const calmMs = options.calmMs ?? (isHunt ? HUNT_CALM_MS : CALM_MS[options.topology]);
   const random = createRandom(seed);
   const timing: Timing = { ...TIMING, trustMs };
   const topology = await startTopology({ name: options.topology, sidecars, timing, mutation, random });
