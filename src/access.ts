@@ -1,77 +1,55 @@
 // One access line per request, written when its exchange with the client is over: what the proxy says of its way, and
 // what the listener says of its end.
 
+import type { Ending } from "./endings.ts";
 import { field } from "./http/fields.ts";
 import type { Request } from "./http/message.ts";
+import { isSampled } from "./log/sampling.ts";
 import type { Log } from "./log.ts";
-import type { About, Answer } from "./passage.ts";
-import type { Handler, ListenerOptions, Outcome } from "./server/server.ts";
-import { andThen, type Soon } from "./store/store.ts";
 
 interface AccessOptions {
+  readonly log: Log;
   readonly wanted: {
     readonly access: boolean;
+    /** The share of requests that get a line, 0 to 1. What went wrong always does, and what took `slow` ms. */
+    readonly sample: number;
+    readonly slow?: number | undefined;
     /** Request fields that are written, lower-case. */
     readonly headers: readonly string[];
   };
   readonly client: (request: Request) => string;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
-export interface AccessLog {
-  /** `proxy` as a handler whose requests are logged; itself, where no lines are wanted. */
-  observed(proxy: (request: Request) => Soon<Answer>, options: AccessOptions): Handler;
-  /** For the listener; undefined as long as no lines have been wanted. */
-  readonly onFinished: ListenerOptions["onFinished"];
-}
+/** What writes the line of each request that ended; undefined: no lines are wanted. */
+export function accessLog({ log, wanted, client, random }: AccessOptions): ((ending: Ending) => void) | undefined {
+  if (!wanted.access || !log.accessEnabled) return undefined;
+  const { headers: names, sample: share, slow = Number.POSITIVE_INFINITY } = wanted;
 
-/** What is known of a request so far: a client that leaves ends it before there is an answer to tell of. */
-interface Way {
-  readonly began: number;
-  about: About | undefined;
-  ended: { readonly status: number; readonly complete: boolean; readonly ms: number } | undefined;
-  /** As the configuration wanted it that the request came under. */
-  readonly options: AccessOptions;
-}
-
-/** Outlives configurations: a request may end under another one than it came under. */
-export function createAccessLog(log: Log): AccessLog {
-  const ways = new WeakMap<Request, Way>();
-  let isWanted = false;
-
-  function write(request: Request, { about, ended, options: { wanted, client } }: Way): void {
-    if (about === undefined || ended === undefined) return;
+  return (ending) => {
+    const { request, about, status, complete, ms } = ending;
+    const sample = share === 1 || isNotable(ending, slow) ? undefined : share;
+    if (sample !== undefined && !isKept(ending, sample, random)) return;
+    const { cache, limit, msStore, msOrigin, requestId, route, traceId } = about;
     const { method, authority, target } = request;
-    const headers = wanted.headers.length === 0 ? {} : { headers: picked(request, wanted.headers) };
-    const { requestId, route, cache, limit, msStore, msOrigin } = about;
-    const way = { requestId, route, cache, limit, msStore, msOrigin, client: client(request) };
-    log.access({ ...way, ...ended, ...headers, method, authority, target });
-  }
-
-  function finished(request: Request, { status, complete }: Outcome): void {
-    const way = ways.get(request);
-    if (way === undefined) return;
-    way.ended = { status, complete, ms: performance.now() - way.began };
-    write(request, way);
-  }
-
-  return {
-    observed(proxy, options) {
-      if (!options.wanted.access || !log.accessEnabled) return proxy;
-      isWanted = true;
-      return (request) => {
-        const way: Way = { began: performance.now(), about: undefined, ended: undefined, options };
-        ways.set(request, way);
-        return andThen(proxy(request), (answer) => {
-          way.about = answer.about;
-          write(request, way);
-          return answer;
-        });
-      };
-    },
-    get onFinished() {
-      return isWanted ? finished : undefined;
-    },
+    const headers = names.length === 0 ? undefined : picked(request, names);
+    log.access({
+      ...{ method, authority, target, route, status, complete, cache, limit, ms, msStore, msOrigin, requestId },
+      ...{ client: client(request), traceId, sample, headers },
+    });
   };
+}
+
+/** What an operator looks for in the log: errors, refusals, responses that broke off, slow ones. */
+function isNotable({ about, status, complete, ms }: Ending, slow: number): boolean {
+  if (status >= 500 || !complete || ms >= slow) return true;
+  return about.limit === "refused" || about.limit === "refused-from-memory";
+}
+
+/** An id that nobody else knows is not made only to draw a lot from it. */
+function isKept({ about: { knownId } }: Ending, share: number, random: () => number): boolean {
+  return knownId === undefined ? random() < share : isSampled(knownId, share);
 }
 
 function picked({ fields }: Request, names: readonly string[]): Record<string, string> {

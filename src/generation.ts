@@ -3,33 +3,39 @@
 // the one they came to. What outlives configurations is sidecar.ts' and given here.
 
 import { randomUUID } from "node:crypto";
-import type { AccessLog } from "./access.ts";
+import { accessLog } from "./access.ts";
 import { createGate, type Gate } from "./admin/gate.ts";
 import type { Flights } from "./cache/flights.ts";
 import { createTagger } from "./cache/invalidation.ts";
 import { pathOf } from "./cache/key.ts";
+import type { Trace } from "./cache/visit.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
+import { type Ending, type Endings, inTurn } from "./endings.ts";
 import type { Request, Response } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
-import { createClients } from "./limit/client.ts";
+import { type Clients, createClients } from "./limit/client.ts";
 import { createLimiter, createLimiterMemory, type LimiterMemory } from "./limit/limiter.ts";
-import type { Log } from "./log.ts";
+import { sparing } from "./log/sparing.ts";
+import { forRequest, type Log } from "./log.ts";
 import { createProxy } from "./proxy.ts";
 import type { Purges } from "./purges.ts";
 import type { Handler } from "./server/server.ts";
 import type { Storage } from "./storage.ts";
+import type { Tracer } from "./tracing.ts";
 import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
-import type { Upstream } from "./upstream/upstream.ts";
 import type { Upstreams } from "./upstream/upstreams.ts";
 
 /** What lasts as long as the process. */
 export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
   readonly upstreams: Upstreams;
   readonly flights: Flights;
-  readonly access: AccessLog;
+  readonly endings: Endings;
+  readonly tracer: Tracer | undefined;
   readonly purges: Purges;
   readonly originFailed: FailureLog;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
   readonly log: Log;
 }
 
@@ -40,6 +46,9 @@ export interface Generation {
   readonly limiterMemory: LimiterMemory;
   /** What an unsafe request invalidates by this configuration. */
   readonly invalidated: (request: Request) => readonly string[];
+  readonly clients: Clients;
+  /** Hears of each request whose exchange is over; undefined: nobody wants to. */
+  readonly ended: ((ending: Ending) => void) | undefined;
   /** Of the public listener. */
   readonly handle: Handler;
   /** Of the admin listener. */
@@ -55,7 +64,7 @@ export interface Others {
 
 /** Throws where the configuration is impossible in a way that its check does not know; then nothing has changed. */
 export function createGeneration(config: Config, lasting: Lasting, { before, current }: Others): Generation {
-  const { store, local, events, upstreams, access, purges, originFailed, flights, log } = lasting;
+  const { store, local, events, upstreams, endings, tracer, purges, originFailed, flights, elapsed, log } = lasting;
   const era = (before?.era ?? 0) + 1;
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
@@ -74,20 +83,27 @@ export function createGeneration(config: Config, lasting: Lasting, { before, cur
     limiter: createLimiter({ global: config.rateLimit, clients, local, now, memory }),
     tagger,
     store,
-    upstream: { forward: withFailureLog(upstreams.use(config.origin), originFailed) },
-    failure: (error) => failed(error, log),
-    broken: (error, { method }) => originFailed("origin failed in the middle of its response", { error, method }),
+    upstream: upstreams.use(config.origin),
+    failure: (error, trace) => failed(error, log, trace),
+    broken: (error, request, trace) =>
+      originFailed("origin failed in the middle of its response", { error, request, trace }),
+    unanswered: (error, request, trace) => {
+      if (error instanceof UpstreamFailure) originFailed("origin failed", { error, request, trace });
+    },
     refused: (route) => events.count("refused", route),
     newId: randomUUID,
     now,
-    elapsed: () => performance.now(),
+    elapsed,
     random: Math.random,
+    begin: tracer?.begin,
     era,
     flights,
     invalidatedSince: (request) => (current().era === era ? NOTHING : current().invalidated(request)),
   });
-  const observed = access.observed(proxy, { wanted: config.log, client: clients.bucket });
-  return { config, era, limiterMemory: memory, invalidated, handle: purges.byMethod(observed, config), gate };
+  const lines = accessLog({ log, wanted: config.log, client: clients.bucket, random: Math.random });
+  const handle = purges.byMethod(endings.observed(proxy), config);
+  const ended = inTurn(tracer?.ended, lines);
+  return { config, era, limiterMemory: memory, invalidated, clients, ended, handle, gate };
 }
 
 const NOTHING: readonly never[] = Object.freeze([]);
@@ -108,35 +124,32 @@ function isOnLoopback(address: Config["admin"]): boolean {
 }
 
 /** What the client is told of an error. */
-function failed(error: unknown, log: Log): { response: Response; isUnsent: boolean } {
+function failed(error: unknown, log: Log, trace: Trace): { response: Response; isUnsent: boolean } {
   if (error instanceof UpstreamFailure) return { response: failureResponse(error), isUnsent: error.isUnsent };
-  log.error("a request failed", { error });
+  log.error("a request failed", { ...forRequest(trace), error });
   return { response: problem(500, "The proxy failed to answer this request."), isUnsent: false };
 }
 
-export type FailureLog = (message: string, failure: { readonly error: unknown; readonly method: string }) => void;
-
-/** Failures of the origin in the log, one a second at the most for each kind. */
-export function createFailureLog(log: Log): FailureLog {
-  const silentUntil = new Map<string, number>();
-  return (message, { error, method }) => {
-    const kind = error instanceof UpstreamFailure ? error.kind : "given-up";
-    const at = performance.now();
-    if (kind === "aborted" || at < (silentUntil.get(message + kind) ?? 0)) return;
-    silentUntil.set(message + kind, at + 1000);
-    const cause = error instanceof UpstreamFailure ? error.cause : error;
-    log.warn(message, { kind, method, cause: String(cause ?? "") });
-  };
+interface Failure {
+  readonly error: unknown;
+  readonly request: Request;
+  readonly trace: Trace;
 }
 
-/** `upstream` with a line in the log where there is no response. */
-function withFailureLog(upstream: Pick<Upstream, "forward">, failed: FailureLog): Upstream["forward"] {
-  return async (request) => {
-    try {
-      return await upstream.forward(request);
-    } catch (error) {
-      if (error instanceof UpstreamFailure) failed("origin failed", { error, method: request.method });
-      throw error;
+export type FailureLog = (message: string, failure: Failure) => void;
+
+/** Failures of the origin in the log, one a second at the most for each kind, of which there are a few. */
+export function createFailureLog(log: Log): FailureLog {
+  const kinds = new Map<string, Pick<Log, "warn">>();
+  return (message, { error, request: { method }, trace }) => {
+    const kind = error instanceof UpstreamFailure ? error.kind : "given-up";
+    if (kind === "aborted") return;
+    let lines = kinds.get(message + kind);
+    if (lines === undefined) {
+      lines = sparing(log, { lines: 1, windowMs: 1000 });
+      kinds.set(message + kind, lines);
     }
+    const cause = error instanceof UpstreamFailure ? error.cause : error;
+    lines.warn(message, { kind, method, ...forRequest(trace), cause: String(cause ?? "") });
   };
 }

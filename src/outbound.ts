@@ -1,15 +1,18 @@
 // Towards the origin and back: what a gateway strips and adds on the way (http/forwarding.ts), and how long it took.
 
 import type { Origin } from "./cache/fetching.ts";
+import type { Trace } from "./cache/visit.ts";
 import { field, has, without } from "./http/fields.ts";
 import { towardsClient, towardsOrigin } from "./http/forwarding.ts";
-import { type Response, withFields } from "./http/message.ts";
+import { type Request, type Response, withFields } from "./http/message.ts";
 import type { Clients } from "./limit/client.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
 export interface OutboundParts {
   readonly upstream: Pick<Upstream, "forward">;
   readonly clients: Pick<Clients, "trusts">;
+  /** Hears of each request that got no answer. */
+  readonly unanswered?: (error: unknown, request: Request, trace: Trace) => void;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
 }
@@ -27,20 +30,27 @@ const LIMITED: ReadonlySet<string> = new Set([
 ]);
 
 /** How the proxy asks the origin. Rejects as the upstream does. */
-export function createOrigin({ upstream, clients, elapsed }: OutboundParts): Origin {
+export function createOrigin({ upstream, clients, unanswered, elapsed }: OutboundParts): Origin {
   return async (request, { fields, signal, trace }) => {
     const { method, authority, target, content, upgrade, peer } = request;
     const outbound = fields === request.fields ? request : withFields(request, fields);
-    const sent = towardsOrigin(outbound, { requestId: trace.requestId, trusted: clients.trusts(peer) });
+    const own = towardsOrigin(outbound, { requestId: trace.requestId, trusted: clients.trusts(peer) });
+    const step = trace.span?.origin(request, own);
+    const sent = step === undefined ? own : step.fields;
     const began = elapsed();
     try {
       const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
+      step?.end(response.status);
       const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
       const targeted = field(received, TARGETED);
       const isUnlimited = trace.limit === "none";
       const fields =
         isUnlimited && targeted === undefined ? received : without(received, isUnlimited ? ENDING_HERE : LIMITED);
       return { ...response, fields, targeted, endsAtClose: !isFramed(response) };
+    } catch (error) {
+      step?.end(undefined, error);
+      unanswered?.(error, request, trace);
+      throw error;
     } finally {
       trace.msOrigin += elapsed() - began;
     }

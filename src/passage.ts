@@ -1,24 +1,45 @@
 // What is told of one request on its way: for the access log, beside the response that the client gets.
 
-import type { Trace } from "./cache/visit.ts";
-import { requestIdOf } from "./http/forwarding.ts";
+import type { Steps, Trace } from "./cache/visit.ts";
+import { requestIdOf, sentId } from "./http/forwarding.ts";
 import type { Request, Response } from "./http/message.ts";
+import { traceParent } from "./http/trace-context.ts";
 import type { LimitOutcome } from "./limit/limiter.ts";
 
 /** What the access log says of a request. */
 export interface About extends Trace {
-  /** The id of the route; undefined: none matched. */
-  readonly route: string | undefined;
+  /** Of the monotonic clock, ms. */
+  readonly began: number;
   /** What the limiter said. */
   limit: LimitOutcome;
+  /** The request's id, where it has one that somebody else knows or may know; no id is made for the question. */
+  readonly knownId: string | undefined;
+  readonly span?: Span | undefined;
+}
+
+/** A request's own span, under which its steps are. */
+export interface Span extends Steps {
+  readonly traceId: string | undefined;
+  /** The exchange with the client is over. */
+  end(about: About, ended: { readonly status: number; readonly complete: boolean }): void;
 }
 
 /** A response, and how it came about. */
 export type Answer = Response & { readonly about: About };
 
+export interface PassageParts {
+  readonly newId: () => string;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
+  /** Begins the span of a request, where somebody collects them. */
+  readonly begin?: ((request: Request, route: string | undefined) => Span) | undefined;
+}
+
 /** The id is made when somebody first asks for it: a hit that is not logged needs none. */
 export class Passage implements About {
   readonly route: string | undefined;
+  readonly began: number;
+  readonly span: Span | undefined;
   cache = "-";
   limit: LimitOutcome = "none";
   msStore = 0;
@@ -27,14 +48,24 @@ export class Passage implements About {
   readonly #newId: () => string;
   #id: string | undefined;
 
-  constructor(request: Request, route: string | undefined, newId: () => string) {
+  constructor(request: Request, route: string | undefined, { newId, elapsed, begin }: PassageParts) {
     this.#request = request;
     this.route = route;
     this.#newId = newId;
+    this.began = elapsed();
+    this.span = begin?.(request, route);
   }
 
   get requestId(): string {
     this.#id ??= requestIdOf(this.#request, this.#newId);
     return this.#id;
+  }
+
+  get knownId(): string | undefined {
+    return this.#id ?? sentId(this.#request);
+  }
+
+  get traceId(): string | undefined {
+    return this.span === undefined ? traceParent(this.#request.fields)?.traceId : this.span.traceId;
   }
 }

@@ -12,7 +12,7 @@ import type { CachePolicy } from "./cache/policy.ts";
 import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
-import { type Found, timed, type Visit } from "./cache/visit.ts";
+import { type Found, type Trace, timing, type Visit } from "./cache/visit.ts";
 import type { Signal } from "./http/abort.ts";
 import { believed, isLoop } from "./http/forwarding.ts";
 import { type Request, type Response, withFields } from "./http/message.ts";
@@ -22,7 +22,7 @@ import type { Asked, Limiter } from "./limit/limiter.ts";
 import type { LimitedRoute } from "./limit/plan.ts";
 import { tooMany } from "./limit/quota-fields.ts";
 import { createOrigin } from "./outbound.ts";
-import { type About, type Answer, Passage } from "./passage.ts";
+import { type About, type Answer, Passage, type PassageParts } from "./passage.ts";
 import { andThen, type Soon, type Store, type Verdict, type Write, type WriteEnd } from "./store/store.ts";
 import type { Upstream } from "./upstream/upstream.ts";
 
@@ -35,7 +35,7 @@ export interface ProxyRoute extends LimitedRoute {
 
 type Params = Readonly<Record<string, string>>;
 
-export interface ProxyParts {
+export interface ProxyParts extends PassageParts {
   readonly match: (authority: string, path: string) => { route: ProxyRoute; params: Params } | undefined;
   readonly clients: Clients;
   readonly limiter: Limiter;
@@ -43,16 +43,15 @@ export interface ProxyParts {
   readonly store: Store<StoredResponse>;
   readonly upstream: Pick<Upstream, "forward">;
   /** The response that tells of an error; `isUnsent`: the origin cannot have seen the request. */
-  readonly failure: (error: unknown) => { readonly response: Response; readonly isUnsent: boolean };
+  readonly failure: (error: unknown, trace: Trace) => { readonly response: Response; readonly isUnsent: boolean };
   /** Hears of content that broke off on its way into the store: where nobody reads along, no client notices. */
-  readonly broken: (error: Error, request: Request) => void;
+  readonly broken: (error: Error, request: Request, trace: Trace) => void;
   /** Hears the route of each request that a limit refuses. */
   readonly refused?: (routeId: string) => void;
-  readonly newId: () => string;
+  /** Hears of each request to the origin that got no answer. */
+  readonly unanswered?: (error: unknown, request: Request, trace: Trace) => void;
   /** Epoch ms. */
   readonly now: () => number;
-  /** Monotonic, ms. */
-  readonly elapsed: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
   /** As the cache's (cache.ts). */
@@ -82,21 +81,22 @@ const GONE = problem(502, "The client has left.");
 
 /** The handler of the public listener. What it returns never rejects. */
 export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answer> {
-  const { match, clients, limiter, tagger, store, elapsed } = parts;
+  const { match, clients, limiter, tagger, store } = parts;
+  const timed = timing(parts.elapsed);
   const origin = createOrigin(parts);
   const cache: Cache = createCache({ ...parts, origin });
 
   function proxy(received: Request): Soon<Answer> {
     const request = asBelieved(received, clients);
     const matched = match(request.authority, rawPath(request.target));
-    const about = new Passage(request, matched?.route.id, parts.newId);
+    const about = new Passage(request, matched?.route.id, parts);
     if (matched === undefined) return answer(problem(404, "No route of this proxy matches the path."), about);
     if (isLoop(request)) return answer(problem(508, "The request has passed this proxy again and again."), about);
     const response = handle({ request, ...matched, asked: limiter.ask(request, matched.route), about });
     if (!(response instanceof Promise)) return answer(response, about);
     return response.then(
       (response) => answer(response, about),
-      (error: unknown) => answer(received.signal.aborted ? GONE : parts.failure(error).response, about),
+      (error: unknown) => answer(received.signal.aborted ? GONE : parts.failure(error, about).response, about),
     );
   }
 
@@ -139,7 +139,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   /** The client hears of an unsafe request only after the invalidation is in (RFC 9111 §4.4, and across sidecars). */
   async function write(exchange: Exchange): Promise<Response> {
     const { request, route, params, about } = exchange;
-    const noting = timed(about, elapsed, store.begin(tagger.invalidated(route.id, request, params)));
+    const noting = timed(about, "begin", store.begin(tagger.invalidated(route.id, request, params), about));
     const verdicts = await verdictsOn(exchange);
     const noted = await noting;
     let isForwarded = false;
@@ -149,7 +149,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       isForwarded = true;
       const { response, end } = await written(exchange);
       if (end === undefined) noted.discard();
-      else await timed(about, elapsed, committed(noted, end, request));
+      else await timed(about, "commit", committed(noted, end, request));
       return response;
     });
     if (!isForwarded) noted.discard();
@@ -173,7 +173,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       const isRefused = response.status >= 400 && response.status < 500;
       return { response, end: isRefused ? undefined : { also: invalidatedByResponse(exchange.request, response) } };
     } catch (error) {
-      const { response, isUnsent } = parts.failure(error);
+      const { response, isUnsent } = parts.failure(error, exchange.about);
       return { response, end: isUnsent ? undefined : { mayGoOn: true } };
     }
   }
@@ -197,8 +197,8 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
 
   function verdictsOn({ asked, about }: Exchange): Soon<readonly Verdict[] | undefined> {
     if (asked.questions.length === 0) return [];
-    const question = { key: undefined, tags: [], limits: asked.questions };
-    return andThen(timed(about, elapsed, store.look(question)), (reading) => reading.verdicts);
+    const question = { key: undefined, tags: [], limits: asked.questions, asker: about };
+    return andThen(timed(about, "look", store.look(question)), (reading) => reading.verdicts);
   }
 
   /** What `next` gives where the limits admit the request, with the limits' fields; otherwise the refusal. */

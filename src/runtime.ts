@@ -30,3 +30,8 @@ function borrowCollector(): NodeJS.GCFunction | undefined {
   setFlagsFromString("--expose-gc");
   return runInNewContext("globalThis.gc");
 }
+
+/** What a library has left for others under a name of its own (Symbol.for) in this process; undefined: nothing. */
+export function leftGlobally(name: string): unknown {
+  return (globalThis as Record<symbol, unknown>)[Symbol.for(name)];
+}

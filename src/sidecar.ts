@@ -1,16 +1,17 @@
 // One running Forebay, put together: what lasts as long as the process (storage, connections, listeners), and the generation
 // (generation.ts) that its configuration makes of it, read once for each request. cli/commands.ts starts and ends it.
 
-import { createAccessLog } from "./access.ts";
 import { createAdmin } from "./admin/admin.ts";
 import { createFlights } from "./cache/flights.ts";
 import type { Config } from "./config/schema.ts";
+import { createEndings } from "./endings.ts";
 import { createFailureLog, createGeneration, type Generation, type Lasting } from "./generation.ts";
 import type { Log } from "./log.ts";
 import { createPurges } from "./purges.ts";
 import { type ConfigSource, createReloads } from "./reload.ts";
 import { createListener } from "./server/server.ts";
 import { openStorage } from "./storage.ts";
+import { openTracer } from "./tracing.ts";
 import { createUpstreams } from "./upstream/upstreams.ts";
 
 export interface Sidecar {
@@ -29,10 +30,15 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   const storage = await openStorage(config, log);
   const { store, events } = storage;
   const upstreams = createUpstreams();
-  const access = createAccessLog(log);
+  const elapsed = () => performance.now();
+  const endings = createEndings({ told: () => current.ended, elapsed });
   const purges = createPurges({ ...storage, log });
   const originFailed = createFailureLog(log);
-  const lasting: Lasting = { ...storage, upstreams, flights: createFlights(), access, purges, originFailed, log };
+  const tracer = await openTracer((request) => current.clients.bucket(request));
+  const lasting: Lasting = {
+    ...storage,
+    ...{ upstreams, flights: createFlights(), endings, tracer, purges, originFailed, elapsed, log },
+  };
   const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
   const inUse = { current: (): Generation => current };
   let current: Generation = createGeneration(config, lasting, { ...inUse, before: undefined });
@@ -65,7 +71,7 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   const listener = createListener((request) => current.handle(request), {
     log: { error: (context, message) => log.error(message, { ...context }) },
     get onFinished() {
-      return access.onFinished;
+      return current.ended && endings.onFinished;
     },
   });
   try {

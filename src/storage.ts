@@ -5,6 +5,7 @@ import { responseCodec } from "./cache/codec.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import type { Config } from "./config/schema.ts";
 import type { createLimiter } from "./limit/limiter.ts";
+import { sparing } from "./log/sparing.ts";
 import type { Log } from "./log.ts";
 import { createAnnouncingStore } from "./store/announcing.ts";
 import type { Bus } from "./store/bus.ts";
@@ -41,10 +42,12 @@ export async function openStorage({ store: { prefix, redis, fence, memory } }: C
   }
   // Loaded where it is used: 20 MB.
   const { createRedisStore } = await import("./store/redis.ts");
+  const [states, risks] = [sparing(log), sparing(log)];
   const told = (state: Health["state"], detail: string) =>
-    log[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
-  const warn = (risk: string) => log.warn("store at risk", { detail: risk });
-  const unreplicated = (count: number, reason: string) => log.warn("too few replicas have a write", { count, reason });
+    states[state === "ok" ? "info" : "warn"](`store ${state}`, { detail });
+  const warn = (risk: string) => risks.warn("store at risk", { detail: risk });
+  const unreplicated = (count: number, reason: string) =>
+    risks.warn("too few replicas have a write", { count, reason });
   const shared = createRedisStore({
     ...redis,
     prefix,

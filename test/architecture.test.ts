@@ -37,12 +37,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   passage: ["http", "type:cache", "type:limit"],
   outbound: ["http", "type:cache", "type:limit", "type:upstream"],
-  access: ["http", "store/store.ts", "type:log", "type:passage", "type:server"],
-  storage: ["cache", "store", "type:limit", "type:config", "type:log"],
+  access: ["http", "log", "type:endings"],
+  endings: ["type:http", "type:passage", "type:server", "type:store"],
+  tracing: ["http", "runtime", "type:cache", "type:endings", "type:passage"],
+  storage: ["cache", "store", "log", "type:limit", "type:config"],
   purges: ["admin", "cache", "limit", "store", "type:storage", "type:server", "type:config", "type:log"],
-  generation: [...ALL, "type:access", "type:storage", "type:purges"],
+  generation: [...ALL, "endings", "access", "type:storage", "type:purges", "type:tracing"],
   reload: ["config", "type:admin", "type:log"],
-  sidecar: [...ALL, "access", "storage", "purges", "generation", "reload"],
+  sidecar: [...ALL, "endings", "tracing", "storage", "purges", "generation", "reload"],
   cli: [...ALL, "sidecar", "type:reload"],
   main: [...ALL, "sidecar", "cli"],
 };
@@ -51,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const WRAPPED: Readonly<Record<string, readonly string[]>> = {
   "@redis/client": ["store/redis-client.ts"],
   undici: ["upstream/upstream.ts"],
+  "@opentelemetry/api": ["tracing.ts"],
   "node:http": ["cli/demo.ts", "server/server.ts"],
 };
 

@@ -12,7 +12,7 @@ import type { CachePolicy } from "./policy.ts";
 import { isDueAhead } from "./refresh-ahead.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
-import { decide, type Found, type Trace, timed, type Visit } from "./visit.ts";
+import { decide, type Found, type Trace, timing, type Visit } from "./visit.ts";
 
 export interface Cache {
   /** A GET or HEAD on a route with this policy; `tags` are what its response carries. */
@@ -33,7 +33,7 @@ interface CacheParts {
   readonly store: Store<StoredResponse>;
   readonly origin: Origin;
   /** Hears of content that broke off on its way into the store. */
-  readonly broken: (error: Error, request: Request) => void;
+  readonly broken: (error: Error, request: Request, trace: Trace) => void;
   /** Epoch ms. */
   readonly now: () => number;
   /** Monotonic, ms. */
@@ -47,8 +47,9 @@ interface CacheParts {
 }
 
 export function createCache({ store, origin, broken, now, elapsed, random, era = 0, flights }: CacheParts): Cache {
-  const fetch = createFetch({ store, origin, broken, now, elapsed, random });
-  const collapsing = createCollapsing({ store, now, elapsed, random, fetch, flights });
+  const timed = timing(elapsed);
+  const fetch = createFetch({ store, origin, broken, now, timed, random });
+  const collapsing = createCollapsing({ store, now, timed, random, fetch, flights });
 
   function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
     const found = decide(visit, reading, now());
@@ -62,10 +63,11 @@ export function createCache({ store, origin, broken, now, elapsed, random, era =
   return {
     visit(request, policy, { tags, trace }) {
       const variant = (names: readonly string[]) => variantKey(names, request.fields);
-      return { request, policy, key: { primary: primaryKey(request, policy), variant, era }, tags, trace };
+      const key = { primary: primaryKey(request, policy), variant, era, asker: trace };
+      return { request, policy, key, tags, trace };
     },
     look(visit, limits) {
-      const reading = timed(visit.trace, elapsed, store.look({ key: visit.key, tags: visit.tags, limits }));
+      const reading = timed(visit.trace, "look", store.look({ key: visit.key, tags: visit.tags, limits }));
       return andThen(reading, (reading) => found(visit, reading));
     },
     deliver(visit, stored, ttl) {
@@ -77,8 +79,8 @@ export function createCache({ store, origin, broken, now, elapsed, random, era =
     },
     validateBehind(visit, found) {
       // Time that no client waits for is not the request's.
-      const { requestId, limit } = visit.trace;
-      const trace = { requestId, limit, cache: "stale", msStore: 0, msOrigin: 0 };
+      const { requestId, route, traceId, limit, span } = visit.trace;
+      const trace = { requestId, route, traceId, limit, span, cache: "stale", msStore: 0, msOrigin: 0 };
       void collapsing.validateBehind({ ...visit, trace }, found);
     },
     fetch: collapsing.fetch,

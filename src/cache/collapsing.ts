@@ -13,7 +13,7 @@ import { createGatherings } from "./gathering.ts";
 import { isPartial, isShareable } from "./reuse.ts";
 import { insteadOfError } from "./stale-if-error.ts";
 import type { StoredResponse } from "./stored-response.ts";
-import { decide, type Found, namesOf, timed, type Visit } from "./visit.ts";
+import { decide, type Found, namesOf, type Timed, type Visit } from "./visit.ts";
 
 export interface Collapsing {
   /** The response for a request that the store could not answer, fetched or shared. Rejects where the origin cannot be asked. */
@@ -27,8 +27,7 @@ interface CollapsingParts {
   readonly fetch: Fetch;
   /** Epoch ms. */
   readonly now: () => number;
-  /** Monotonic, ms. */
-  readonly elapsed: () => number;
+  readonly timed: Timed;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Those of the process; left out: there is nobody to share them with. */
@@ -56,7 +55,7 @@ type TakeOff =
   | { readonly kind: "landed"; readonly stored: StoredResponse }
   | { readonly kind: "alone"; readonly found: Found };
 
-export function createCollapsing({ store, fetch, now, elapsed, random, ...parts }: CollapsingParts): Collapsing {
+export function createCollapsing({ store, fetch, now, timed, random, ...parts }: CollapsingParts): Collapsing {
   const { flights = createFlights() } = parts;
   const gatherings = createGatherings();
   const { follow, shared } = createFollowing({ store, now });
@@ -132,7 +131,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random, ...parts 
       for (let landing: Landing | undefined; ; ) {
         const { lease, retryMs, reading } = await timed(
           visit.trace,
-          elapsed,
+          "lead",
           store.lead(visit.key, names, visit.tags, leaseOf(visit)),
         );
         const found = decide(visit, reading, now());
@@ -183,7 +182,7 @@ export function createCollapsing({ store, fetch, now, elapsed, random, ...parts 
   }
 
   async function again(visit: Visit): Promise<Found> {
-    const reading = await timed(visit.trace, elapsed, store.look({ key: visit.key, tags: visit.tags, limits: [] }));
+    const reading = await timed(visit.trace, "look", store.look({ key: visit.key, tags: visit.tags, limits: [] }));
     return decide(visit, reading, now());
   }
 

@@ -21,7 +21,7 @@ import { cacheStatus } from "./status.ts";
 import type { StoredHead, StoredResponse } from "./stored-response.ts";
 import { complete, storing } from "./storing.ts";
 import { conditionalFields, freshen, ownLines } from "./validation.ts";
-import { type Found, namesOf, type Trace, timed, type Visit } from "./visit.ts";
+import { type Found, namesOf, type Timed, type Trace, type Visit } from "./visit.ts";
 
 /** Asks the origin; rejects where it cannot be asked. `signal` undefined: the fetch outlives its client. The time it takes is added to `trace`. */
 export type Origin = (
@@ -48,11 +48,10 @@ export interface FetchParts {
   readonly store: Store<StoredResponse>;
   readonly origin: Origin;
   /** Hears of content that broke off on its way into the store. */
-  readonly broken: (error: Error, request: Request) => void;
+  readonly broken: (error: Error, request: Request, trace: Trace) => void;
   /** Epoch ms. */
   readonly now: () => number;
-  /** Monotonic, ms. */
-  readonly elapsed: () => number;
+  readonly timed: Timed;
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -83,14 +82,14 @@ interface Validated extends Arrival {
   readonly before: StoredResponse | undefined;
 }
 
-export function createFetch({ store, origin, broken, now, elapsed, random }: FetchParts): Fetch {
+export function createFetch({ store, origin, broken, now, timed, random }: FetchParts): Fetch {
   const fetch: Fetch = (visit, found, options) => {
     return mayOffer(visit.request, found.decision) ? offering(visit, found, options) : asked(visit, found, options);
   };
 
   /** With other variants to choose from. They are asked for only here, where none matched. */
   async function offering(visit: Visit, found: Found, options: FetchOptions): Promise<Response> {
-    const siblings = await timed(visit.trace, elapsed, store.siblings(visit.key));
+    const siblings = await timed(visit.trace, "siblings", store.siblings(visit.key));
     return asked(visit, found, { ...options, offered: offers(visit.request, siblings) });
   }
 
@@ -127,7 +126,7 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
   /** §4.3.4: the variant that the 304 names is this request's, too. */
   async function recalled(visit: Visit, found: Found, arrival: Arrival & { offered: readonly Offer[] }) {
     const offer = named(arrival.offered, arrival.response.fields);
-    const sibling = offer && (await timed(visit.trace, elapsed, store.recall(visit.key, offer.id)));
+    const sibling = offer && (await timed(visit.trace, "recall", store.recall(visit.key, offer.id)));
     // Another may stand in its place by now.
     const before = sibling?.value.etag === offer?.etag ? sibling?.value : undefined;
     return freshened(visit, found, { ...arrival, before });
@@ -188,7 +187,7 @@ export function createFetch({ store, origin, broken, now, elapsed, random }: Fet
     void fill.filled.then((filled) => {
       if (filled.kind === "whole") return land(keep(visit, found, complete(head, filled.body)));
       land({ kind: "not-storable" });
-      if (filled.kind === "broken") return broken(filled.error, visit.request);
+      if (filled.kind === "broken") return broken(filled.error, visit.request, visit.trace);
       void store.pass(visit.key, namesOf(found.reading), now() + PASS_MS);
     });
     fill.begin();

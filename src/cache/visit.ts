@@ -1,16 +1,14 @@
 // One request on a cached route: what is asked, under which policy, what a look at the store means for it, and what
 // the access log will say of its way.
 
-import type { Request } from "../http/message.ts";
-import type { Key, Reading, Soon } from "../store/store.ts";
+import type { Fields, Request } from "../http/message.ts";
+import type { Asker, Key, Reading, Soon } from "../store/store.ts";
 import type { CachePolicy } from "./policy.ts";
 import { type Reuse, reuse } from "./reuse.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
-/** What the access log says of a request; filled in along its way. */
-export interface Trace {
-  /** What this request is called towards the origin and in the log. */
-  readonly requestId: string;
+/** What the log says of a request; filled in along its way. */
+export interface Trace extends Asker {
   /** What the limiter said: "none" where no limit holds. */
   readonly limit: string;
   /** How the cache answered: "hit", "stale", "collapsed", or why the request went forward (RFC 9211). */
@@ -18,15 +16,42 @@ export interface Trace {
   /** Time spent waiting for the store and for the origin, ms. */
   msStore: number;
   msOrigin: number;
+  /** Told of the steps on the way, where a tracer collects them. */
+  readonly span?: Steps | undefined;
 }
 
-/** Waits for `soon` and adds the wait to `trace`; `elapsed` is a monotonic clock in ms. No wait, no time. */
-export function timed<T>(trace: Trace, elapsed: () => number, soon: Soon<T>): Soon<T> {
-  if (!(soon instanceof Promise)) return soon;
-  const began = elapsed();
-  return soon.finally(() => {
-    trace.msStore += elapsed() - began;
-  });
+/** Where the steps of a request are told of (tracing.ts). */
+export interface Steps {
+  /** The store is waited for; what is returned is to be called when that is over. */
+  store(what: StoreStep): () => void;
+  /** The origin is asked with these fields. */
+  origin(request: Request, fields: Fields): OriginStep;
+}
+
+export interface OriginStep {
+  /** Those given, with the step's own place in the trace instead of the one before. */
+  readonly fields: Fields;
+  /** To be called once; `status` undefined: there was no answer, and why. */
+  end(status: number | undefined, error?: unknown): void;
+}
+
+/** What the store is asked. */
+export type StoreStep = "look" | "lead" | "siblings" | "recall" | "begin" | "commit";
+
+/** As `timed`, with the clock of one place: monotonic, ms. */
+export type Timed = <T>(trace: Trace, what: StoreStep, soon: Soon<T>) => Soon<T>;
+
+/** Waits for `soon` and adds the wait to `trace`. No wait, no time, and no step. */
+export function timing(elapsed: () => number): Timed {
+  return (trace, what, soon) => {
+    if (!(soon instanceof Promise)) return soon;
+    const began = elapsed();
+    const over = trace.span?.store(what);
+    return soon.finally(() => {
+      trace.msStore += elapsed() - began;
+      over?.();
+    });
+  };
 }
 
 export interface Visit {

@@ -2,11 +2,13 @@
 // ended as asked, 1 could not serve, 2 what was asked for is wrong.
 
 import { existsSync } from "node:fs";
+import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/mistakes.ts";
 import type { Config } from "../config/schema.ts";
+import { lookOf } from "../log/person.ts";
 import { createLog } from "../log.ts";
 import type { ConfigSource } from "../reload.ts";
 import { type Sidecar, startSidecar } from "../sidecar.ts";
@@ -58,7 +60,8 @@ async function serve(flags: Flags, { started = () => {}, isDemo = false }: Servi
   // A demo ends with its terminal.
   const reloading = startReloading(flags, { hangUps: !isDemo });
   const config = configured(flags);
-  const log = createLog({ ...config.log, showQuery: config.log.query });
+  const look = lookOf(config.log.format, { isTerminal: isatty(1), env: process.env });
+  const log = createLog({ level: config.log.level, showQuery: config.log.query, ...look });
   const asked = nextSignal(); // also one that comes while everything is started
   try {
     const sidecar = await startSidecar(config, log, sourceOf(flags));

@@ -218,11 +218,22 @@ export const fileSchema = mapping({
   log: mapping({
     level: oneOf(["debug", "info", "warn", "error", "silent"]).prefault("info").describe("What is worth a line."),
     access: flag().prefault(true).describe("One line for each request, at level info."),
+    sample: share("1%")
+      .prefault("100%")
+      .describe(
+        "Of which share of the requests; errors (500 and above), refusals, what broke off and what was `slow` are always written.",
+      ),
+    slow: milliseconds({ example: "500ms" })
+      .optional()
+      .describe("How long a request takes to be written whatever `sample` says; left out: none is for that."),
+    format: oneOf(["auto", "json", "pretty"])
+      .prefault("auto")
+      .describe("JSON, or lines for a person; `auto`: for a person where stdout is a terminal."),
     query: flag().prefault(false).describe("Whether query values may be written."),
     headers: list(fieldName(), 64, "[user-agent]").prefault([]).describe("Request header fields that may be written."),
   })
     .prefault({})
-    .describe("Lines on stdout, as JSON."),
+    .describe("Lines on stdout."),
 });
 
 type File = z.output<typeof fileSchema>;

@@ -125,8 +125,13 @@ export function believed(fields: Fields, trusted: boolean): Fields {
 
 /** The client's X-Request-Id where it is one line of 1 to 128 visible ASCII characters, otherwise what `make` returns. */
 export function requestIdOf(request: { readonly fields: Fields }, make: () => string): string {
+  return sentId(request) ?? make();
+}
+
+/** The first half of `requestIdOf`; undefined: the client sent no such id. */
+export function sentId(request: { readonly fields: Fields }): string | undefined {
   const sent = field(request.fields, "x-request-id");
-  return sent !== undefined && SANE_ID.test(sent) ? sent : make();
+  return sent !== undefined && SANE_ID.test(sent) ? sent : undefined;
 }
 
 /** Whether the request came through so many sidecars (Via, §7.6.3) that it must be going round in circles: 508. */

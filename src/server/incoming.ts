@@ -71,6 +71,8 @@ export class Incoming implements Request {
   upgrade: string | undefined = undefined;
   /** The head announces content. */
   readonly hasContent: boolean;
+  /** What the handler answered. */
+  answer: Response | undefined = undefined;
   readonly #life: Life;
   #leaving: Abort | undefined;
 
@@ -92,6 +94,12 @@ export class Incoming implements Request {
   get signal(): Signal {
     this.#leaving ??= this.#watch(new Abort());
     return this.#leaving;
+  }
+
+  /** Keeps in mind what is returned. */
+  answered(response: Response): Response {
+    this.answer = response;
+    return response;
   }
 
   #watch(leaving: Abort): Abort {

@@ -17,7 +17,9 @@ export interface PlainOptions extends Limits {
   readonly sendMs: number;
   handle(request: Request): Response | Promise<Response>;
   /** Called when the exchange with the client is over; undefined: nobody wants to know. `status` 0: there was no response. */
-  readonly finished: ((request: Request, outcome: { status: number; complete: boolean }) => void) | undefined;
+  readonly finished:
+    | ((request: Request, outcome: { status: number; complete: boolean }, answer: Response | undefined) => void)
+    | undefined;
   /** The handler failed, or answered with what cannot be sent. */
   failed(error: unknown): void;
   /** No further request is wanted. */
@@ -176,6 +178,7 @@ class PlainConnection {
   }
 
   #answer(exchange: PlainExchange, response: Response): void {
+    exchange.answer = response;
     if (this.#socket.destroyed || !this.#socket.writable) {
       letGo(response);
       return;
@@ -232,7 +235,8 @@ class PlainConnection {
   #end(complete: boolean): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
-    if (exchange !== undefined) this.#options.finished?.(exchange, { status: exchange.status, complete });
+    if (exchange === undefined) return;
+    this.#options.finished?.(exchange, { status: exchange.status, complete }, exchange.answer);
   }
 
   #handOver(): void {
@@ -264,6 +268,8 @@ class PlainExchange implements Request {
   status = 0;
   /** The response came in one piece. */
   isWhole = false;
+  /** What the handler answered. */
+  answer: Response | undefined = undefined;
   #leaving: Abort | undefined;
   #hasLeft = false;
 

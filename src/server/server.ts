@@ -33,8 +33,9 @@ export interface ListenerOptions {
   readonly contentMs?: number;
   /** Ms a client may go without taking anything of a response. Default 60000. */
   readonly sendMs?: number;
-  /** Called once for each request that reached the handler, when its exchange with the client is over. May change. */
-  readonly onFinished?: ((request: Request, outcome: Outcome) => void) | undefined;
+  /** Called once for each request that reached the handler, when its exchange with the client is over. `response` is what
+   * the handler answered; undefined: the client left before it did. May change. */
+  readonly onFinished?: ((request: Request, outcome: Outcome, response: Response | undefined) => void) | undefined;
 }
 
 export interface Outcome {
@@ -178,11 +179,11 @@ class HttpListener implements Listener {
       const response = this.#handler(request);
       if (response instanceof Promise) {
         response.then(
-          (later) => this.#answer(out, request.method, later),
+          (later) => this.#answer(out, request.method, request.answered(later)),
           (error) => this.#fault(out, request.method, error),
         );
       } else {
-        this.#answer(out, request.method, response);
+        this.#answer(out, request.method, request.answered(response));
       }
     } catch (error) {
       this.#fault(out, request.method, error);
@@ -201,7 +202,7 @@ class HttpListener implements Listener {
   #tellWhenFinished(request: Incoming, out: ServerResponse): void {
     out.once("close", () => {
       const status = out.headersSent ? out.statusCode : 0;
-      this.#given.onFinished?.(request, { status, complete: out.writableFinished });
+      this.#given.onFinished?.(request, { status, complete: out.writableFinished }, request.answer);
     });
   }
 
@@ -256,7 +257,7 @@ class HttpListener implements Listener {
         return UNANSWERED;
       })
       .then((response) => {
-        this.#given.onFinished?.(request, { status: response.status, complete: !socket.destroyed });
+        this.#given.onFinished?.(request, { status: response.status, complete: !socket.destroyed }, response);
         if (response.tunnel === undefined) this.#answerRaw(socket, request.method, response);
         else {
           switchProtocol(socket, response.fields, STATUS_CODES[101] ?? "");

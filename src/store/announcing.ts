@@ -21,6 +21,6 @@ export function createAnnouncingStore<V>(inner: Store<V>, events: Pick<Events, "
       events.count("stored");
       return inner.put(...stored);
     },
-    begin: (tags): Soon<Write> => andThen(inner.begin(tags), (write) => announced(write, tags)),
+    begin: (tags, asker): Soon<Write> => andThen(inner.begin(tags, asker), (write) => announced(write, tags)),
   };
 }

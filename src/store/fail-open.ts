@@ -2,9 +2,10 @@
 // all (breaker.ts). Nothing above it needs a catch. Only invalidations are never given up: those always go to the store
 // below, whose own queue and replay they need.
 
-import type { Log } from "../log.ts";
+import { sparing } from "../log/sparing.ts";
+import { forRequest, type Log } from "../log.ts";
 import { createBreaker } from "./breaker.ts";
-import type { Health, Lead, Reading, Sibling, Soon, Store, Watch, Write } from "./store.ts";
+import type { Asker, Health, Lead, Reading, Sibling, Soon, Store, Watch, Write } from "./store.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 type StoreLog = Pick<Log, "debug" | "info" | "warn">;
@@ -40,25 +41,27 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
   const { log, now = () => performance.now() } = options;
   let lastFailure = "";
   let lastCounted: unknown;
+  const states = sparing(log);
+  const losses = sparing(log);
   const breaker = createBreaker({ ...options.breaker, now, onChange: logChange });
 
   function logChange(open: boolean): void {
-    if (open) log.warn("store left alone: too many failures in a row", { failure: lastFailure });
-    else log.info("store in use again");
+    if (open) states.warn("store left alone: too many failures in a row", { failure: lastFailure });
+    else states.info("store in use again");
     options.changed?.(open, open ? lastFailure : "");
   }
 
-  function note(error: unknown, what: string): void {
+  function note(error: unknown, what: string, asker: Asker | undefined): void {
     lastFailure = error instanceof Error ? error.message : String(error);
-    log.debug("store failed", { question: what, error });
+    log.debug("store failed", { question: what, ...forRequest(asker), error });
   }
 
   /** `miss` gives what is answered instead; it gets the failure, if anything was asked. */
-  function read<T>(what: string, ask: () => Soon<T>, miss: (failure?: unknown) => T): Soon<T> {
+  function read<T>({ what, by }: Asking, ask: () => Soon<T>, miss: (failure?: unknown) => T): Soon<T> {
     const ticket = breaker.admit();
     if (ticket === 0) return miss();
     const failed = (error: unknown): T => {
-      note(error, what);
+      note(error, what, by);
       if (verdictsOf(error) || isPartial(error)) breaker.succeeded(ticket);
       else if (error !== lastCounted) {
         // Whoever asked together fails together, for one and the same reason: that is one failure.
@@ -75,20 +78,20 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     return answer instanceof Promise ? answer.then(succeeded, failed) : succeeded(answer);
   }
 
-  function write(what: string, ask: () => Soon<void>): Soon<void> {
+  function write({ what, by }: Asking, ask: () => Soon<void>): Soon<void> {
     if (breaker.isOpen()) return;
     const done = attempt(ask);
-    if (done instanceof Promise) return done.catch((error) => note(error, what));
+    if (done instanceof Promise) return done.catch((error) => note(error, what, by));
   }
 
   // With the breaker open the note is still asked for, and not waited for.
-  function begin(tags: readonly string[]): Soon<Write> {
+  function begin(tags: readonly string[], by?: Asker): Soon<Write> {
     const asked = attempt(() => inner.begin(tags));
     if (!(asked instanceof Promise)) return asked;
-    const unnoted = createUnnotedWrite(asked, { retry: () => inner.begin(tags), log });
+    const unnoted = createUnnotedWrite(asked, { retry: () => inner.begin(tags), losses, by });
     if (breaker.isOpen()) return unnoted;
     return asked.catch((error) => {
-      note(error, "begin");
+      note(error, "begin", by);
       return unnoted;
     });
   }
@@ -100,39 +103,46 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
   }
 
   return {
-    look: (question) => read("look", () => inner.look(question), missOf),
+    look: (question) =>
+      read({ what: "look", by: question.key?.asker ?? question.asker }, () => inner.look(question), missOf),
     lead: (...question) =>
       read<Lead<V>>(
-        "lead",
+        { what: "lead", by: question[0].asker },
         () => inner.lead(...question),
         () => NO_LEAD,
       ),
     watch: (key, names) =>
       read(
-        "watch",
+        { what: "watch", by: key.asker },
         () => hearing(inner.watch(key, names)),
         () => DEAF,
       ),
-    put: (key, names, stored) => write("put", () => inner.put(key, names, stored)),
+    put: (key, names, stored) => write({ what: "put", by: key.asker }, () => inner.put(key, names, stored)),
     siblings: (key) =>
       read(
-        "siblings",
+        { what: "siblings", by: key.asker },
         () => inner.siblings(key),
         () => NO_SIBLINGS,
       ),
     recall: (key, id) =>
       read(
-        "recall",
+        { what: "recall", by: key.asker },
         () => inner.recall(key, id),
         () => undefined,
       ),
-    pass: (key, names, untilMs) => write("pass", () => inner.pass(key, names, untilMs)),
+    pass: (key, names, untilMs) => write({ what: "pass", by: key.asker }, () => inner.pass(key, names, untilMs)),
     begin,
     purge: (...what) => inner.purge(...what),
     onInvalidated: (listener) => inner.onInvalidated(listener),
     health,
-    close: () => inner.close().catch((error) => note(error, "close")),
+    close: () => inner.close().catch((error) => note(error, "close", undefined)),
   };
+}
+
+/** What is asked, and for whom. */
+interface Asking {
+  readonly what: string;
+  readonly by: Asker | undefined;
 }
 
 function missOf(failure?: unknown): Reading<never> {
@@ -154,7 +164,10 @@ function isPartial(failure: unknown): boolean {
 
 // A write that is not known to be in the journal. Its invalidation goes through the note if that comes after all, else
 // through a second one.
-function createUnnotedWrite(asked: Promise<Write>, { retry, log }: { retry: () => Soon<Write>; log: StoreLog }): Write {
+function createUnnotedWrite(
+  asked: Promise<Write>,
+  { retry, losses, by }: { retry: () => Soon<Write>; losses: Pick<StoreLog, "warn">; by: Asker | undefined },
+): Write {
   asked.catch(() => {}); // looked at below, if at all
   return {
     noted: false,
@@ -162,7 +175,9 @@ function createUnnotedWrite(asked: Promise<Write>, { retry, log }: { retry: () =
       asked
         .catch(retry)
         .then((write) => write.commit(end))
-        .catch((error) => log.warn("invalidation lost: the store took it neither now nor for later", { error })),
+        .catch((error) => {
+          losses.warn("invalidation lost: the store took it neither now nor for later", { ...forRequest(by), error });
+        }),
     discard: () => void asked.then((write) => write.discard()).catch(() => {}),
   };
 }

@@ -56,6 +56,16 @@ export interface KeyRecord {
   readonly passUntil: number;
 }
 
+/** For whom the store is asked: what the log says of it where that fails. */
+export interface Asker {
+  /** What the request is called towards the origin and in the log; may be made when first asked for. */
+  readonly requestId: string;
+  /** The id of its route; undefined: none matched. */
+  readonly route: string | undefined;
+  /** The trace it is part of; undefined: none. */
+  readonly traceId: string | undefined;
+}
+
 export interface Key {
   /** Injective text of any length. */
   readonly primary: string;
@@ -64,6 +74,7 @@ export interface Key {
   readonly era?: number;
   /** The variant of this key's request where variants differ by `names`; injective text. */
   variant(names: readonly string[]): string;
+  readonly asker?: Asker | undefined;
 }
 
 /** A variant of a key that is not the one asked for. */
@@ -126,6 +137,8 @@ export interface Question {
   readonly limits: readonly LimitQuestion[];
   /** True: a memory above the store must not answer on trust. */
   readonly certain?: boolean;
+  /** Where there is no key that says it. */
+  readonly asker?: Asker;
   /** The stamp of what is asked about without a key: a soft purge of any of the tags is told exactly where it is later. */
   readonly since?: number;
 }
@@ -237,7 +250,7 @@ export interface Store<V> {
   /** Notes that requests for `key` need not queue for one another until `untilMs` (epoch). */
   pass(key: Key, names: readonly string[], untilMs: number): Soon<void>;
   /** Notes a write that will invalidate `tags`, before it is forwarded. */
-  begin(tags: readonly string[]): Soon<Write>;
+  begin(tags: readonly string[], asker?: Asker): Soon<Write>;
   /** Invalidates `tags` (undefined: everything) because an operator says so; resolves as a write's commit does. Never rejects. */
   purge(tags: readonly string[] | undefined, options?: PurgeOptions): Promise<Purged>;
   /** Hears of every invalidation and soft purge, this process's own ones before their commit resolves, the others' as they are told. */

@@ -182,7 +182,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     siblings: (key) => below.siblings(key),
     recall: (key, id) => below.recall(key, id),
     pass: (key, names, untilMs) => below.pass(key, names, untilMs),
-    begin: (tags) => below.begin(tags),
+    begin: (tags, asker) => below.begin(tags, asker),
     purge: (...what) => below.purge(...what),
     onInvalidated: (listener) => below.onInvalidated(listener),
     health: () => below.health(),

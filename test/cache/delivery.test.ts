@@ -23,7 +23,7 @@ function delivered(asked: Fields, stored: Partial<StoredResponse> = {}, request:
     policy: aPolicy(),
     key: { primary: "", variant: () => "" },
     tags: [],
-    trace: { requestId: "", limit: "none", cache: "", msStore: 0, msOrigin: 0 },
+    trace: { route: undefined, traceId: undefined, requestId: "", limit: "none", cache: "", msStore: 0, msOrigin: 0 },
   };
   return deliver(visit, aStored({ ...STORED, ...stored }), { status: "forebay; hit; ttl=55", now: NOW + 5000 });
 }

@@ -356,7 +356,7 @@ describe("a loaded configuration", () => {
       trustedProxies: [],
       store: { prefix: "forebay", fence: { slots: 1_048_576 }, memory: { max: 67_108_864, trust: 0 } },
       drain: 10_000,
-      log: { level: "info", access: true, query: false, headers: [] },
+      log: { level: "info", access: true, sample: 1, format: "auto", query: false, headers: [] },
       routes: [
         {
           id: "/a",
