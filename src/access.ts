@@ -34,9 +34,24 @@ export function accessLog({ log, wanted, client, random }: AccessOptions): ((end
     const { cache, limit, msStore, msOrigin, requestId, route, traceId } = about;
     const { method, authority, target } = request;
     const headers = names.length === 0 ? undefined : picked(request, names);
+    // One by one: this is made for every request, and spreading objects into it takes half of its time.
     log.access({
-      ...{ method, authority, target, route, status, complete, cache, limit, ms, msStore, msOrigin, requestId },
-      ...{ client: client(request), traceId, sample, headers },
+      method,
+      authority,
+      target,
+      route,
+      status,
+      complete,
+      cache,
+      limit,
+      ms,
+      msStore,
+      msOrigin,
+      requestId,
+      client: client(request),
+      traceId,
+      sample,
+      headers,
     });
   };
 }

@@ -2,7 +2,6 @@
 // origin is. Another configuration makes another one, which takes its place between two requests; those under way end on
 // the one they came to. What outlives configurations is sidecar.ts' and given here.
 
-import { randomUUID } from "node:crypto";
 import { accessLog } from "./access.ts";
 import { createGate, type Gate } from "./admin/gate.ts";
 import type { Flights } from "./cache/flights.ts";
@@ -20,6 +19,7 @@ import { sparing } from "./log/sparing.ts";
 import { forRequest, type Log } from "./log.ts";
 import { createProxy } from "./proxy.ts";
 import type { Purges } from "./purges.ts";
+import { createRequestIds } from "./request-ids.ts";
 import type { Handler } from "./server/server.ts";
 import type { Storage } from "./storage.ts";
 import type { Tracer } from "./tracing.ts";
@@ -62,6 +62,8 @@ export interface Others {
   readonly current: () => Generation;
 }
 
+const newId = createRequestIds();
+
 /** Throws where the configuration is impossible in a way that its check does not know; then nothing has changed. */
 export function createGeneration(config: Config, lasting: Lasting, { before, current }: Others): Generation {
   const { store, local, events, upstreams, endings, tracer, purges, originFailed, flights, elapsed, log } = lasting;
@@ -91,7 +93,7 @@ export function createGeneration(config: Config, lasting: Lasting, { before, cur
       if (error instanceof UpstreamFailure) originFailed("origin failed", { error, request, trace });
     },
     refused: (route) => events.count("refused", route),
-    newId: randomUUID,
+    newId,
     now,
     elapsed,
     random: Math.random,

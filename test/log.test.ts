@@ -150,6 +150,54 @@ describe("an access line", () => {
   });
 });
 
+describe("an access line after others", () => {
+  it("says its own values, whatever was said before", async () => {
+    const others: Partial<AccessLine>[] = [
+      { method: "HEAD", authority: "other.test" },
+      { route: "/other", status: 404, cache: undefined, limit: "none" },
+      { complete: false, status: 0 },
+      { client: "203.0.113.8", traceId: "4bf92f3577b34da6a3ce929d0e0e4736" },
+      { sample: 0.01, ms: 12_345.678, msStore: 0, msOrigin: 0 },
+      { ms: 0.004, headers: { "user-agent": 'a"b' } },
+      {},
+    ];
+    const said = await lines((log) => {
+      for (const other of others) log.access({ ...LINE, ...other });
+    });
+    expect(said.map(({ time: _, ...line }) => line)).toEqual(
+      others.map((other) => {
+        const { authority, target: _, complete, msStore, requestId, traceId, ...rest } = { ...LINE, ...other };
+        const ms = Math.round(rest.ms * 100) / 100;
+        return {
+          ...{
+            level: "info",
+            msg: "request",
+            ...rest,
+            host: authority,
+            path: "/products/7?...",
+            id: requestId,
+            ms,
+            msStore,
+          },
+          ...{ route: rest.route ?? null, cache: rest.cache ?? null, limit: rest.limit ?? null },
+          ...(complete ? {} : { complete }),
+          ...(traceId === undefined ? {} : { trace: traceId }),
+        };
+      }),
+    );
+  });
+
+  it("keeps the parts of a bounded number of routes and clients", async () => {
+    const said = await lines((log) => {
+      for (let i = 0; i < 3000; i++)
+        log.access({ ...LINE, route: `/${i % 2500}`, client: `${i}`, authority: `${i}.test` });
+    });
+    expect(said.map(({ route, client, host }) => [route, client, host])).toEqual(
+      Array.from({ length: 3000 }, (_, i) => [`/${i % 2500}`, `${i}`, `${i}.test`]),
+    );
+  });
+});
+
 describe("the log for a person", () => {
   it("shows a request in one line", async () => {
     const text = await written((log) => log.access({ ...LINE, target: "/\u001b[2J" }), { pretty: true });
@@ -174,6 +222,36 @@ const TALKER = `
   console.error("said");
   process.stdin.once("data", async () => console.error("flushed", await log.flush()));
 `;
+
+/** A process that talks without pause into a stdout that takes nothing, and tells how long its event loop stood still. */
+const BLOCKED = `
+  import { createLog } from ${JSON.stringify(new URL("../src/log.ts", import.meta.url).href)};
+  const log = createLog({ level: "info" });
+  const line = ${JSON.stringify({ ...LINE, requestId: "i".repeat(1000) })};
+  let turns = 0;
+  for (let i = 0; i < 10000; i++) {
+    log.access(line);
+    if (i % 50 === 0) log.warn("said", { i });
+    if (i % 20 === 0) await new Promise(setImmediate), turns++;
+  }
+  console.error(JSON.stringify({ turns, flushed: await log.flush() }));
+  process.exitCode = 7;
+`;
+
+describe.skipIf(process.platform !== "linux")("a stdout that takes nothing", () => {
+  it.each([
+    ["a full disk", "exec 1>/dev/full", ""],
+    ["a pipe whose reader has gone", "", " | true"],
+    ["a closed descriptor", "exec 1>&-", ""],
+  ])("neither ends the process nor is waited for: %s", async (_name, before, after) => {
+    const command = `${before}\n"$NODE" --input-type=module -e "$BLOCKED"${after}`;
+    const env = { ...process.env, NODE: process.execPath, BLOCKED };
+    const talker = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "pipe"], env });
+    const [text] = await once(talker.stderr, "data");
+    expect(JSON.parse(`${text}`)).toMatchObject({ turns: 500 });
+    talker.kill("SIGKILL");
+  });
+});
 
 describe("a reader of stdout that stops", () => {
   let talker: ChildProcess & { stdin: NodeJS.WritableStream; stdout: Readable; stderr: Readable };

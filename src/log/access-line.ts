@@ -1,5 +1,5 @@
 // One request's line as JSON, made by hand, because it is made for every request. Most of a line has been in one before (the
-// route, the host, the client, what the cache did): those parts are kept as they are written.
+// route, the host, the client, what the cache did): these parts are kept as they were written last.
 
 /** Whatever a client sent is escaped here, not by the caller. */
 export interface AccessLine {
@@ -66,27 +66,30 @@ function head(method: string, authority: string): string {
   return headText;
 }
 
-const MAX_OUTCOMES = 1000;
-const outcomes = new Map<string | undefined, Map<string, string>>();
+type Outcome = Pick<AccessLine, "route" | "status" | "complete" | "cache" | "limit">;
 
-/** By route, and by all the rest: words of ours, of which there are few. */
-function outcome({ route, status, complete, cache, limit }: AccessLine): string {
-  let ofRoute = outcomes.get(route);
-  if (ofRoute === undefined) {
-    if (outcomes.size >= MAX_OUTCOMES) outcomes.clear();
-    ofRoute = new Map();
-    outcomes.set(route, ofRoute);
-  }
-  const key = `${complete ? "" : "!"}${status} ${cache} ${limit}`;
-  let text = ofRoute.get(key);
-  if (text === undefined) {
-    if (ofRoute.size >= MAX_OUTCOMES) ofRoute.clear();
-    text =
+let lastOutcome: Outcome | undefined;
+let outcomeText = "";
+
+function outcome(line: AccessLine): string {
+  if (lastOutcome === undefined || !isSame(line, lastOutcome)) {
+    const { route, status, complete, cache, limit } = line;
+    lastOutcome = { route, status, complete, cache, limit };
+    outcomeText =
       `,"route":${optional(route)},"status":${status}${complete ? "" : ',"complete":false'},"cache":${optional(cache)}` +
       `,"limit":${optional(limit)},"ms":`;
-    ofRoute.set(key, text);
   }
-  return text;
+  return outcomeText;
+}
+
+function isSame(one: Outcome, other: Outcome): boolean {
+  return (
+    one.route === other.route &&
+    one.status === other.status &&
+    one.cache === other.cache &&
+    one.limit === other.limit &&
+    one.complete === other.complete
+  );
 }
 
 let tailClient: string | undefined;

@@ -21,9 +21,11 @@ trace.setGlobalTracerProvider({
       return {
         spanContext: () => own,
         isRecording: () => isRecording && ends === 0,
-        setAttribute: (key, value) => void (said[key] = value),
+        setAttribute: (key, value) => Object.assign(said, { [key]: value }),
         setAttributes: (more) => void Object.assign(said, more),
-        setStatus: ({ code }) => void (status = code),
+        setStatus({ code }) {
+          status = code;
+        },
         end() {
           ends += 1;
           if (!isRecording) return;

@@ -62,11 +62,15 @@ export async function runForebay(
 }
 
 /** Starts a sidecar on free ports of loopback with `yaml` (without listen and admin), and waits until it serves. */
-export async function startSidecarProcess(yaml: string, args: readonly string[] = []): Promise<SidecarProcess> {
+export async function startSidecarProcess(
+  yaml: string,
+  args: readonly string[] = [],
+  options: LaunchOptions = {},
+): Promise<SidecarProcess> {
   const folder = await mkdtemp(join(tmpdir(), "forebay-test-"));
   const file = join(folder, "proxy.config.yaml");
   await writeFile(file, yaml);
-  const child = launch(["--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", ...args]);
+  const child = launch(["--config", file, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", ...args], options);
   const { lines, line, errors } = readLines(child);
   const exited = once(child, "close").then(() => {
     void rm(folder, { recursive: true, force: true });
@@ -90,14 +94,22 @@ export async function startSidecarProcess(yaml: string, args: readonly string[] 
   };
 }
 
+interface LaunchOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** A module that is loaded before it. */
+  readonly preload?: string;
+}
+
 /** Starts `forebay` with these arguments. */
 export function launch(
   args: readonly string[],
-  { cwd = ROOT, env = process.env }: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  { cwd = ROOT, env = process.env, preload }: LaunchOptions = {},
 ): ChildProcess {
   const main = join(ROOT, "src/main.ts");
   const command = join(ROOT, "node_modules/.bin", RUNTIME);
-  return spawn(command, RUNTIME === "deno" ? ["run", "-A", main, ...args] : [main, ...args], {
+  const before = preload === undefined ? [] : [RUNTIME === "deno" ? "--preload" : "--import", preload];
+  return spawn(command, [...(RUNTIME === "deno" ? ["run", "-A"] : []), ...before, main, ...args], {
     cwd,
     env,
     stdio: ["ignore", "pipe", "pipe"],
