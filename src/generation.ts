@@ -22,7 +22,7 @@ import type { Purges } from "./purges.ts";
 import { createRequestIds } from "./request-ids.ts";
 import type { Handler } from "./server/server.ts";
 import type { Storage } from "./storage.ts";
-import type { Tracer } from "./tracing.ts";
+import type { RequestTracer } from "./tracing.ts";
 import { failureResponse, UpstreamFailure } from "./upstream/failure.ts";
 import type { Upstreams } from "./upstream/upstreams.ts";
 
@@ -31,7 +31,7 @@ export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
   readonly upstreams: Upstreams;
   readonly flights: Flights;
   readonly endings: Endings;
-  readonly tracer: Tracer | undefined;
+  readonly tracer: RequestTracer | undefined;
   readonly purges: Purges;
   readonly originFailed: FailureLog;
   /** Monotonic, ms. */

@@ -43,18 +43,20 @@ export function createClients(trusted: readonly string[]): Clients {
   const known = new LRUCache<string, Hop>({ maxSize: MAX_KNOWN, sizeCalculation: () => 1 }); // grows, unlike `max`
 
   // Of one request the same address is asked about again and again.
-  let last = { text: "", hop: MALFORMED };
+  let lastText = "";
+  let lastHop = MALFORMED;
 
   // Parsing costs microseconds, and the same few addresses come again and again.
   function hop(text: string): Hop {
-    if (text === last.text) return last.hop;
+    if (text === lastText) return lastHop;
     if (text.length > MAX_HOP_CHARS) return MALFORMED;
     let found = known.get(text);
     if (found === undefined) {
       found = hopNamed(text, networks);
       known.set(text, found);
     }
-    last = { text, hop: found };
+    lastText = text;
+    lastHop = found;
     return found;
   }
 

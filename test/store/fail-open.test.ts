@@ -315,3 +315,38 @@ describe("a write", () => {
     expect(log.warn).toHaveBeenCalledTimes(1);
   });
 });
+
+describe("a line about a failure", () => {
+  const asker = { requestId: "r-1", route: "/a", traceId: "4bf92f3577b34da6a3ce929d0e0e4736" };
+  const said = { id: "r-1", route: "/a", trace: asker.traceId };
+
+  test("says for which request the store was asked", async () => {
+    const { below, store, log } = make();
+    await failing(below, store.look(question({ ...KEY, asker })));
+    await failing(below, store.look({ key: undefined, tags: [], limits: [], asker }));
+    expect(log.debug.mock.calls).toEqual([
+      ["store failed", { question: "look", ...said, error: expect.any(Error) }],
+      ["store failed", { question: "look", ...said, error: expect.any(Error) }],
+    ]);
+  });
+
+  test("says whose invalidation was lost", async () => {
+    const { below, store, log } = make();
+    const begun = store.begin(["a"], asker);
+    below.only("begin").fail(DOWN);
+    const committed = (await begun).commit();
+    await vi.waitFor(() => below.only("begin").fail(DOWN), { timeout: 10_000 });
+    await committed;
+    expect(log.warn).toHaveBeenCalledWith(expect.stringMatching(/^invalidation lost/), expect.objectContaining(said));
+  });
+
+  test("is one of a few, however often the store comes and goes", async () => {
+    const { clock, below, log, look } = make();
+    for (let i = 0; i < 30; i++) {
+      for (let failures = 0; failures < 5; failures++) await failing(below, look());
+      clock.at += 1001;
+      await answered(below, look());
+    }
+    expect(log.warn.mock.calls.length + log.info.mock.calls.length).toBe(10);
+  });
+});
