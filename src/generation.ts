@@ -64,14 +64,22 @@ export interface Others {
 
 const newId = createRequestIds();
 
-/** Throws where the configuration is impossible in a way that its check does not know; then nothing has changed. */
-export function createGeneration(config: Config, lasting: Lasting, { before, current }: Others): Generation {
+/** Rejects where the configuration is impossible in a way that its check does not know. In steps, between which requests are
+ * answered: each takes some milliseconds of 500 routes. */
+export async function createGeneration(
+  config: Config,
+  lasting: Lasting,
+  { before, current }: Others,
+): Promise<Generation> {
   const { store, local, events, upstreams, endings, tracer, purges, originFailed, flights, elapsed, log } = lasting;
   const era = (before?.era ?? 0) + 1;
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
+  await turn();
   const match = createRouter(config.routes);
+  await turn();
   const tagger = createTagger(config.routes);
+  await turn();
   const limiterMemory = isSameLimits(before?.config, config) ? before?.limiterMemory : undefined;
   const memory = limiterMemory ?? createLimiterMemory();
   const gate = createGate({ token: config.adminToken ?? "", isLocal: isOnLoopback(config.admin) });
@@ -106,6 +114,11 @@ export function createGeneration(config: Config, lasting: Lasting, { before, cur
   const handle = purges.byMethod(endings.observed(proxy), config);
   const ended = inTurn(tracer?.ended, lines);
   return { config, era, limiterMemory: memory, invalidated, clients, ended, handle, gate };
+}
+
+/** Of the event loop. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 const NOTHING: readonly never[] = Object.freeze([]);

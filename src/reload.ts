@@ -30,8 +30,8 @@ interface ReloadOptions {
   /** undefined: there is nothing that can be read again. */
   readonly source: ConfigSource | undefined;
   readonly current: () => Config;
-  /** Puts it in use; throws where it cannot be. */
-  readonly replace: (config: Config) => void;
+  /** Puts it in use; rejects where it cannot be. */
+  readonly replace: (config: Config) => Promise<void>;
   readonly log: Log;
   /** Epoch ms. */
   readonly now: () => number;
@@ -54,7 +54,7 @@ export function createReloads({ source, current, replace, log, now }: ReloadOpti
     try {
       const { config, kept, changed } = replacing(current(), await read());
       if (config !== current()) {
-        replace(config);
+        await replace(config);
         generation += 1;
         since = now();
         log.info("configuration replaced", { file: name, why, generation, ...inBounds(changed) });

@@ -41,14 +41,14 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   };
   const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
   const inUse = { current: (): Generation => current };
-  let current: Generation = createGeneration(config, lasting, { ...inUse, before: undefined });
+  let current: Generation = await createGeneration(config, lasting, { ...inUse, before: undefined });
   const reloads = createReloads({
     source,
     current: () => current.config,
-    replace(next) {
+    async replace(next) {
       adjustLog(next); // first: whether access lines are written at all is asked only once
       try {
-        current = createGeneration(next, lasting, { ...inUse, before: current });
+        current = await createGeneration(next, lasting, { ...inUse, before: current });
       } catch (error) {
         adjustLog(current.config);
         throw error;

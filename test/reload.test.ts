@@ -185,7 +185,7 @@ function reloading(read: () => Promise<ReturnType<typeof load>>) {
   const reloads = createReloads({
     source: { name: "test.yaml", read },
     current: () => current,
-    replace: (config) => {
+    replace: async (config) => {
       current = config;
     },
     log: createLog({ level: "silent" }),

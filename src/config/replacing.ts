@@ -4,7 +4,7 @@
 
 import { isMapping } from "./document.ts";
 import { pathText } from "./mistakes.ts";
-import type { Config } from "./schema.ts";
+import type { Config, RouteConfig } from "./schema.ts";
 
 export interface Replacing {
   /** What will hold: `current` itself, where nothing has changed. */
@@ -44,15 +44,15 @@ function notAdopted(current: Config, next: Config): string[] {
 // Of another origin other responses come, also of a route that is the same: nothing under way is shared then (flights.ts).
 function routesOf(current: Config, next: Config, keys: readonly string[]): Config["routes"] {
   if (keys.some((key) => key === "origin" || key.startsWith("origin."))) return next.routes;
-  const known = new Map(current.routes.map((route) => [route.id, { route, text: JSON.stringify(route) }]));
+  const known = new Map(current.routes.map((route) => [route.id, route]));
   return next.routes.map((route) => {
     const before = known.get(route.id);
-    return before?.text === JSON.stringify(route) ? before.route : route;
+    return before !== undefined && textOf(before) === textOf(route) ? before : route;
   });
 }
 
 function changedRoutes(current: Config, routes: Config["routes"]): Omit<Changed, "keys"> {
-  const before = new Map(current.routes.map((route) => [route.id, JSON.stringify(route)]));
+  const before = new Map(current.routes.map((route) => [route.id, route]));
   const after = new Set(routes.map(({ id }) => id));
   return {
     added: routes.filter(({ id }) => !before.has(id)).map(({ id }) => id),
@@ -61,9 +61,21 @@ function changedRoutes(current: Config, routes: Config["routes"]): Omit<Changed,
   };
 }
 
-function isAltered(before: string | undefined, route: Config["routes"][number]): boolean {
-  return before !== undefined && before !== JSON.stringify(route);
+function isAltered(before: RouteConfig | undefined, route: RouteConfig): boolean {
+  return before !== undefined && before !== route && textOf(before) !== textOf(route);
 }
+
+/** Written once for each route: a reload is not to hold up requests. */
+function textOf(route: RouteConfig): string {
+  let text = texts.get(route);
+  if (text === undefined) {
+    text = JSON.stringify(route);
+    texts.set(route, text);
+  }
+  return text;
+}
+
+const texts = new WeakMap<RouteConfig, string>();
 
 /** The paths of what differs: "origin.timeout.headers". Lists are compared as a whole. */
 function differences(one: unknown, other: unknown, path: readonly string[] = []): string[] {
