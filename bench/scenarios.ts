@@ -48,6 +48,16 @@ export const scenarios: readonly Scenario[] = [
     expects: [cpuAtMost(1.6, "forebay, memory", bare), ...noneLost("forebay, memory")],
   },
   {
+    name: "metrics",
+    title: "Hit in memory, with metrics and an access line for each request, against neither",
+    area: "hit",
+    keys: 32,
+    status: 200,
+    candidates: ["forebay, memory", "forebay, observed"],
+    wrong: notHit,
+    expects: [cpuAtMost(1.1, "forebay, observed", "forebay, memory"), ...noneLost("forebay, observed")],
+  },
+  {
     name: "redis-hit",
     title: "Hit with the limit and the fence asked of Redis each time",
     area: "hit",

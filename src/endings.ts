@@ -9,6 +9,8 @@ import type { Soon } from "./store/store.ts";
 export interface Ending {
   readonly request: Request;
   readonly about: About;
+  /** What the proxy answered; undefined: the client left before it did. */
+  readonly answer: Answer | undefined;
   /** As sent to the client; 0 where it left before. */
   readonly status: number;
   /** The response was handed to the network whole. */
@@ -43,14 +45,16 @@ export function createEndings({ told, elapsed }: EndingsParts): Endings {
       return answer.then((late) => {
         const at = left.get(request);
         if (at === undefined) return late;
-        told()?.({ request, about: late.about, status: 0, complete: false, ms: at - late.about.began });
+        const ms = at - late.about.began;
+        told()?.({ request, about: late.about, answer: undefined, status: 0, complete: false, ms });
         return late;
       });
     },
     onFinished(request, { status, complete }, response) {
       if (response === undefined) left.set(request, elapsed());
       else if (isAnswer(response)) {
-        told()?.({ request, about: response.about, status, complete, ms: elapsed() - response.about.began });
+        const { about } = response;
+        told()?.({ request, about, answer: response, status, complete, ms: elapsed() - about.began });
       }
     },
   };

@@ -15,8 +15,10 @@ import type { Request, Response } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import { type Clients, createClients } from "./limit/client.ts";
 import { createLimiter, createLimiterMemory, type LimiterMemory } from "./limit/limiter.ts";
+import type { LimitTally } from "./limit/plan.ts";
 import { sparing } from "./log/sparing.ts";
 import { forRequest, type Log } from "./log.ts";
+import type { Metering } from "./metrics/metering.ts";
 import { createProxy } from "./proxy.ts";
 import type { Purges } from "./purges.ts";
 import { createRequestIds } from "./request-ids.ts";
@@ -31,6 +33,12 @@ export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
   readonly upstreams: Upstreams;
   readonly flights: Flights;
   readonly endings: Endings;
+  /** Undefined: requests are not counted. */
+  readonly metering: Metering | undefined;
+  /** Where a limit is counted, by its name. */
+  readonly limitTally: (name: string) => LimitTally;
+  /** Hears of each request to the origin. */
+  readonly forwarded: (routeId: string | undefined, ms: number) => void;
   readonly tracer: RequestTracer | undefined;
   readonly purges: Purges;
   readonly originFailed: FailureLog;
@@ -71,7 +79,8 @@ export async function createGeneration(
   lasting: Lasting,
   { before, current }: Others,
 ): Promise<Generation> {
-  const { store, local, events, upstreams, endings, tracer, purges, originFailed, flights, elapsed, log } = lasting;
+  const { store, local, events, upstreams, endings, metering, tracer, purges, originFailed, flights, elapsed, log } =
+    lasting;
   const era = (before?.era ?? 0) + 1;
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
@@ -90,10 +99,11 @@ export async function createGeneration(
   const proxy = createProxy({
     match,
     clients,
-    limiter: createLimiter({ global: config.rateLimit, clients, local, now, memory }),
+    limiter: createLimiter({ global: config.rateLimit, clients, local, tally: lasting.limitTally, now, memory }),
     tagger,
     store,
     upstream: upstreams.use(config.origin),
+    forwarded: lasting.forwarded,
     failure: (error, trace) => failed(error, log, trace),
     broken: (error, request, trace) =>
       originFailed("origin failed in the middle of its response", { error, request, trace }),
@@ -111,8 +121,8 @@ export async function createGeneration(
     invalidatedSince: (request) => (current().era === era ? NOTHING : current().invalidated(request)),
   });
   const lines = accessLog({ log, wanted: config.log, client: clients.bucket, random: Math.random });
-  const handle = purges.byMethod(endings.observed(proxy), config);
-  const ended = inTurn(tracer?.ended, lines);
+  const handle = purges.byMethod(endings.observed(metering?.weighed(proxy) ?? proxy), config);
+  const ended = inTurn(metering?.ended, tracer?.ended, lines);
   return { config, era, limiterMemory: memory, invalidated, clients, ended, handle, gate };
 }
 

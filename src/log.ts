@@ -25,6 +25,8 @@ export interface Log {
   access(line: AccessLine): void;
   /** From now on. */
   adjust(options: Pick<LogOptions, "level" | "showQuery">): void;
+  /** Lines so far that stdout did not take. */
+  dropped(): number;
   /** Resolves with true when all lines so far are written. Resolves with false after 1 s: nobody reads, what is left is
    * lost, and the process cannot end by itself, because a thread of its runtime waits for that reader. To be awaited
    * before the process ends. Never rejects. */
@@ -59,7 +61,11 @@ export function createLog(options: LogOptions): Log {
     },
     { write: (line: string) => output.write(rendered(line)) },
   );
-  output.onDropped((lines) => logger.warn({ lines }, "log lines dropped: stdout is not read fast enough"));
+  let dropped = 0;
+  output.onDropped((lines) => {
+    dropped += lines;
+    logger.warn({ lines }, "log lines dropped: stdout is not read fast enough");
+  });
   return {
     debug: (message, details = NO_DETAILS) => logger.debug(details, message),
     info: (message, details = NO_DETAILS) => logger.info(details, message),
@@ -75,6 +81,7 @@ export function createLog(options: LogOptions): Log {
       logger.level = options.level;
       showQuery = options.showQuery ?? false;
     },
+    dropped: () => dropped,
     flush: output.flush,
   };
 }

@@ -15,6 +15,8 @@ export interface OutboundParts {
   readonly unanswered?: (error: unknown, request: Request, trace: Trace) => void;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
+  /** Hears of each request to the origin: of which route, and how long it took until the head of the response, or its failure, ms. */
+  readonly forwarded?: (routeId: string | undefined, ms: number) => void;
 }
 
 /**
@@ -30,7 +32,7 @@ const LIMITED: ReadonlySet<string> = new Set([
 ]);
 
 /** How the proxy asks the origin. Rejects as the upstream does. */
-export function createOrigin({ upstream, clients, unanswered, elapsed }: OutboundParts): Origin {
+export function createOrigin({ upstream, clients, unanswered, forwarded, elapsed }: OutboundParts): Origin {
   return async (request, { fields, signal, trace }) => {
     const { method, authority, target, content, upgrade, peer } = request;
     const outbound = fields === request.fields ? request : withFields(request, fields);
@@ -52,7 +54,9 @@ export function createOrigin({ upstream, clients, unanswered, elapsed }: Outboun
       unanswered?.(error, request, trace);
       throw error;
     } finally {
-      trace.msOrigin += elapsed() - began;
+      const ms = elapsed() - began;
+      trace.msOrigin += ms;
+      forwarded?.(trace.route, ms);
     }
   };
 }

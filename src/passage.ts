@@ -8,10 +8,12 @@ import type { LimitOutcome } from "./limit/limiter.ts";
 
 /** What the access log says of a request. */
 export interface About extends Trace {
-  /** Of the monotonic clock, ms. */
+  /** Of the monotonic clock, when the request's head was there, ms. */
   readonly began: number;
   /** What the limiter said. */
   limit: LimitOutcome;
+  /** Where the answer is the proxy's own: a limit refused the request, or the origin could not be asked. */
+  own: "limited" | "failed" | undefined;
   /** The request's id, where it has one that somebody else knows or may know; no id is made for the question. */
   readonly knownId: string | undefined;
   readonly span?: Span | undefined;
@@ -42,6 +44,7 @@ export class Passage implements About {
   readonly span: Span | undefined;
   cache = "-";
   limit: LimitOutcome = "none";
+  own: About["own"] = undefined;
   msStore = 0;
   msOrigin = 0;
   readonly #request: Request;

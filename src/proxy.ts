@@ -50,6 +50,8 @@ export interface ProxyParts extends PassageParts {
   readonly refused?: (routeId: string) => void;
   /** Hears of each request to the origin that got no answer. */
   readonly unanswered?: (error: unknown, request: Request, trace: Trace) => void;
+  /** Hears of each request to the origin: of which route, and how long its head took, ms. */
+  readonly forwarded?: (routeId: string | undefined, ms: number) => void;
   /** Epoch ms. */
   readonly now: () => number;
   /** From 0 to 1. */
@@ -96,8 +98,13 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
     if (!(response instanceof Promise)) return answer(response, about);
     return response.then(
       (response) => answer(response, about),
-      (error: unknown) => answer(received.signal.aborted ? GONE : parts.failure(error, about).response, about),
+      (error: unknown) => answer(received.signal.aborted ? GONE : failed(error, about).response, about),
     );
+  }
+
+  function failed(error: unknown, about: About): ReturnType<ProxyParts["failure"]> {
+    about.own = "failed";
+    return parts.failure(error, about);
   }
 
   function handle(exchange: Exchange): Soon<Response> {
@@ -173,7 +180,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       const isRefused = response.status >= 400 && response.status < 500;
       return { response, end: isRefused ? undefined : { also: invalidatedByResponse(exchange.request, response) } };
     } catch (error) {
-      const { response, isUnsent } = parts.failure(error, exchange.about);
+      const { response, isUnsent } = failed(error, exchange.about);
       return { response, end: isUnsent ? undefined : { mayGoOn: true } };
     }
   }
@@ -210,6 +217,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
     const judged = limiter.judge(asked, verdicts);
     about.limit = judged.outcome;
     if (!judged.allowed) {
+      about.own = "limited";
       parts.refused?.(about.route ?? "");
       return tooMany(judged);
     }

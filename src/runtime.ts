@@ -1,5 +1,6 @@
 // The few places where Node and Deno differ. What is not here is alike in both, as far as the tests can tell.
 
+import process from "node:process";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
@@ -7,6 +8,34 @@ const isDeno = "Deno" in globalThis;
 
 /** node:http's response refuses fields with control characters in them; Deno's writes them out as they are. */
 export const refusesUnfitFields = !isDeno;
+
+export interface ProcessFigures {
+  readonly runtime: "node" | "deno";
+  readonly cpuUserSeconds: number;
+  readonly cpuSystemSeconds: number;
+  /** Since the epoch. */
+  readonly startedAtSeconds: number;
+  readonly residentBytes: number;
+  readonly heapTotalBytes: number;
+  readonly heapUsedBytes: number;
+  readonly externalBytes: number;
+}
+
+/** What the runtime knows of its process. */
+export function processFigures(): ProcessFigures {
+  const { user, system } = process.cpuUsage();
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
+  return {
+    runtime: isDeno ? "deno" : "node",
+    cpuUserSeconds: user / 1e6,
+    cpuSystemSeconds: system / 1e6,
+    startedAtSeconds: Date.now() / 1000 - process.uptime(),
+    residentBytes: rss,
+    heapTotalBytes: heapTotal,
+    heapUsedBytes: heapUsed,
+    externalBytes: external,
+  };
+}
 
 /** The engine's collector; Deno lends none. */
 const collect = isDeno ? undefined : borrowCollector();

@@ -1,14 +1,18 @@
 // One running Forebay, put together: what lasts as long as the process (storage, connections, listeners), and the generation
 // (generation.ts) that its configuration makes of it, read once for each request. cli/commands.ts starts and ends it.
 
+import manifest from "../package.json" with { type: "json" };
 import { createAdmin } from "./admin/admin.ts";
 import { createFlights } from "./cache/flights.ts";
 import type { Config } from "./config/schema.ts";
 import { createEndings } from "./endings.ts";
 import { createFailureLog, createGeneration, type Generation, type Lasting } from "./generation.ts";
 import type { Log } from "./log.ts";
+import { createMetrics } from "./metrics/metrics.ts";
+import { createTallies } from "./metrics/tallies.ts";
 import { createPurges } from "./purges.ts";
 import { type ConfigSource, createReloads } from "./reload.ts";
+import { processFigures } from "./runtime.ts";
 import { createListener } from "./server/server.ts";
 import { openStorage } from "./storage.ts";
 import { openTracer } from "./tracing.ts";
@@ -27,17 +31,28 @@ export interface Sidecar {
 
 /** Starts to serve. Rejects where an address cannot be bound. `source`: where `config` is from, if it can be read again. */
 export async function startSidecar(config: Config, log: Log, source?: ConfigSource): Promise<Sidecar> {
-  const storage = await openStorage(config, log);
+  const tallies = createTallies();
+  const storage = await openStorage(config, log, tallies);
   const { store, events } = storage;
-  const upstreams = createUpstreams();
+  const upstreams = createUpstreams(tallies.received);
+  const now = Date.now;
   const elapsed = () => performance.now();
+  const health = () => ({ store: store.health(), config: reloads.health() });
+  const metrics = createMetrics({
+    ...{ tallies, events, health, now, elapsed, version: manifest.version, figures: processFigures },
+    showQuery: () => current.config.log.query,
+    logDropped: log.dropped,
+  });
   const endings = createEndings({ told: () => current.ended, elapsed });
   const purges = createPurges({ ...storage, log });
   const originFailed = createFailureLog(log);
   const tracer = await openTracer((request) => current.clients.bucket(request));
   const lasting: Lasting = {
     ...storage,
-    ...{ upstreams, flights: createFlights(), endings, tracer, purges, originFailed, elapsed, log },
+    ...{ upstreams, flights: createFlights(tallies.flights), limitTally: tallies.limit, forwarded: metrics.forwarded },
+    // Where nobody can ask nothing is counted.
+    metering: config.admin === false ? undefined : metrics.metering,
+    ...{ endings, tracer, purges, originFailed, elapsed, log },
   };
   const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
   const inUse = { current: (): Generation => current };
@@ -55,17 +70,20 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
       }
     },
     log,
-    now: Date.now,
+    now,
   });
   let isReady = false;
   const admin = createListener(
     createAdmin({
-      health: () => ({ store: store.health(), config: reloads.health() }),
+      health,
       isReady: () => isReady,
       gate: (request) => current.gate(request),
       purge: (what, isForAll) => purges.asked(what, isForAll, current.config),
       events,
       config: reloads.status,
+      stats: metrics.stats,
+      metrics: metrics.exposed,
+      hasToken: () => (current.config.adminToken ?? "") !== "",
     }),
   );
   const listener = createListener((request) => current.handle(request), {
@@ -89,12 +107,14 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
         const until = performance.now() + current.config.drain;
         await listener.drain(current.config.drain);
         events.close();
+        metrics.close();
         await Promise.all([store.close(), upstreams.close(Math.max(0, until - performance.now()))]);
         if (adminBound) await admin.drain(0);
       },
     };
   } catch (error) {
     events.close();
+    metrics.close();
     await Promise.all([store.close(), upstreams.close(0), listener.drain(0), admin.drain(0)]);
     throw error;
   }

@@ -7,6 +7,7 @@ import type { Config } from "./config/schema.ts";
 import type { createLimiter } from "./limit/limiter.ts";
 import { sparing } from "./log/sparing.ts";
 import type { Log } from "./log.ts";
+import type { Tallies } from "./metrics/tallies.ts";
 import { createAnnouncingStore } from "./store/announcing.ts";
 import type { Bus } from "./store/bus.ts";
 import { createEvents, type Events } from "./store/events.ts";
@@ -31,8 +32,14 @@ const LOCAL_QUOTAS = 100_000;
 const BREAKER = { failures: 5, openMs: 1000 };
 
 /** Connects in the background, where there is something to connect to. */
-export async function openStorage({ store: { prefix, redis, fence, memory } }: Config, log: Log): Promise<Storage> {
-  const common = { maxBytes: memory.max, slots: fence.slots, codec: responseCodec, now: Date.now };
+export async function openStorage(
+  { store: { prefix, redis, fence, memory } }: Config,
+  log: Log,
+  tallies: Pick<Tallies, "redis" | "shelf">,
+): Promise<Storage> {
+  const common = {
+    ...{ maxBytes: memory.max, slots: fence.slots, codec: responseCodec, now: Date.now, tally: tallies.shelf },
+  };
   const counts = createLimits({ now: Date.now, max: LOCAL_QUOTAS });
   // Memory never falls silent: nothing need be noted for that.
   if (redis === undefined) {
@@ -50,6 +57,7 @@ export async function openStorage({ store: { prefix, redis, fence, memory } }: C
     risks.warn("too few replicas have a write", { count, reason });
   const shared = createRedisStore({
     ...redis,
+    tally: tallies.redis,
     prefix,
     slots: fence.slots,
     codec: responseCodec,

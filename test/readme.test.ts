@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { configurationTable } from "../src/config/table.ts";
+import { metricsTable } from "../src/metrics/catalogue.ts";
 
 const README = new URL("../README.md", import.meta.url);
 const SECTION = /(<!-- configuration:begin -->\n)([\s\S]*?)(<!-- configuration:end -->)/;
@@ -17,6 +18,19 @@ test("the configuration table is the schema's", () => {
     );
   }
   expect(SECTION.exec(readFileSync(README, "utf8"))?.[2]).toBe(configurationTable());
+});
+
+const METRICS = /(<!-- metrics:begin -->\n)([\s\S]*?)(<!-- metrics:end -->)/;
+
+test("the table of metrics is the catalogue's", () => {
+  const text = readFileSync(README, "utf8");
+  if (process.env.UPDATE === "1") {
+    writeFileSync(
+      README,
+      text.replace(METRICS, (_all, begin, _old, end) => `${begin}${metricsTable()}${end}`),
+    );
+  }
+  expect(METRICS.exec(readFileSync(README, "utf8"))?.[2]).toBe(metricsTable());
 });
 
 test("every command that the README names is a script of package.json", () => {

@@ -12,6 +12,7 @@ const starters = {
   origin: program("origin.ts", {}),
   "bare node:http": program("bare.ts", {}),
   "forebay, memory": forebay(),
+  "forebay, observed": forebay(undefined, true),
   "forebay, redis": forebay({ trust: "0s", memory: "64mb" }),
   "forebay, redis, trust 1s": forebay({ trust: "1s", memory: "64mb" }),
   nginx: (stage) => startNginx(stage),
@@ -29,10 +30,10 @@ export function startCandidate(name: CandidateName, stage: Stage): Promise<Candi
   return orSkipped(name, () => starters[name](stage));
 }
 
-function forebay(redis?: ForebaySetup["redis"]): Starter {
+function forebay(redis?: ForebaySetup["redis"], isObserved = false): Starter {
   return async (stage) => {
     if (redis !== undefined && stage.redis === undefined) return { name: "forebay", skipped: "no redis-server found" };
-    const setup = redis === undefined ? { name: "forebay" } : { name: "forebay", redis };
+    const setup: ForebaySetup = { name: "forebay", isObserved, ...(redis ? { redis } : {}) };
     const sidecar = await startForebay(stage, setup);
     return { name: "forebay", urls: [sidecar.url], roots: [sidecar.running.pid] };
   };

@@ -17,6 +17,8 @@ export interface ForebaySetup {
   readonly nodeArguments?: readonly string[];
   /** YAML of more routes. */
   readonly moreRoutes?: string;
+  /** With the admin listener, and so metrics, and an access line for each request. */
+  readonly isObserved?: boolean;
 }
 
 /** A running sidecar. */
@@ -37,7 +39,8 @@ export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<S
   const file = join(stage.dir, `forebay-${port}.yaml`);
   await writeFile(file, configuration(stage, port, setup));
   const startedAt = performance.now();
-  const args = [...(setup.nodeArguments ?? []), main, "--config", file, "--log-level", "warn"];
+  const level = setup.isObserved ? "info" : "warn";
+  const args = [...(setup.nodeArguments ?? []), main, "--config", file, "--log-level", level];
   const running = start(node, args, { name: setup.name, core: "proxy", env: imageEnv(stage) });
   const url = `http://127.0.0.1:${port}`;
   await untilAnswering(running, `${url}/pass/ready`);
@@ -68,7 +71,7 @@ function imageEnv({ dir }: Stage) {
 function configuration(stage: Stage, port: number, setup: ForebaySetup): string {
   return `
 listen: 127.0.0.1:${port}
-admin: false
+admin: ${setup.isObserved ? "127.0.0.1:0" : "false"}
 origin: { url: "http://127.0.0.1:${stage.originPort}", connections: 128 }
 store:
 ${store(stage, setup)}

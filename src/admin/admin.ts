@@ -27,15 +27,24 @@ interface AdminOptions {
   readonly purge: Purge;
   readonly events: Feed;
   readonly config: () => ConfigStatus;
+  /** What GET /api/stats tells, as JSON. */
+  readonly stats: () => unknown;
+  /** Answers GET /metrics. */
+  readonly metrics: () => Promise<Response>;
+  /** Whether the gate asks for a token. */
+  readonly hasToken: () => boolean;
 }
 
 interface Page {
   /** The one method it takes; with GET goes HEAD, unless `isEndless`. */
   readonly method: "GET" | "POST";
   readonly isEndless?: boolean;
-  readonly isGated: boolean;
+  /** "with token": only where the gate asks for one. */
+  readonly isGated: boolean | "with token";
   answer(request: Request): Response | Promise<Response>;
 }
+
+const THERE_IS = "There is /healthz, /readyz, /metrics, /api/purge, /api/config, /api/stats and /api/events.";
 
 /** The handler of the admin listener. Never throws, never rejects. */
 export function createAdmin(options: AdminOptions): (request: Request) => Response | Promise<Response> {
@@ -43,24 +52,33 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
   const pages: ReadonlyMap<string, Page> = new Map([
     ["/healthz", { method: "GET", isGated: false, answer: () => json(200, { status: "ok" }) }],
     ["/readyz", { method: "GET", isGated: false, answer: () => readiness(options) }],
+    // Like health where there is no token: it is scraped from another machine, by a name, and tells of no client. Prometheus can send one.
+    ["/metrics", { method: "GET", isGated: "with token", answer: options.metrics }],
     ["/api/purge", { method: "POST", isGated: true, answer: (request) => answerPurge(request, options.purge) }],
     ["/api/config", { method: "GET", isGated: true, answer: () => json(200, options.config()) }],
+    ["/api/stats", { method: "GET", isGated: true, answer: () => json(200, options.stats()) }],
     ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],
   ] satisfies [string, Page][]);
   return (request) => {
     const [path = ""] = request.target.split("?", 1);
-    const answer = respond(request, pages.get(path), options.gate);
-    return request.method === "HEAD" && !(answer instanceof Promise) ? withoutContent(answer) : answer;
+    const answer = respond(request, pages.get(path), options);
+    if (request.method !== "HEAD") return answer;
+    return answer instanceof Promise ? answer.then(withoutContent) : withoutContent(answer);
   };
 }
 
-function respond(request: Request, page: Page | undefined, gate: Gate): Response | Promise<Response> {
-  if (page === undefined) return problem(404, "There is /healthz, /readyz, /api/purge, /api/events and /api/config.");
+function respond(
+  request: Request,
+  page: Page | undefined,
+  { gate, hasToken }: Pick<AdminOptions, "gate" | "hasToken">,
+): Response | Promise<Response> {
+  if (page === undefined) return problem(404, THERE_IS);
   const takes = page.method === "GET" && page.isEndless !== true ? ["GET", "HEAD"] : [page.method];
   if (!takes.includes(request.method)) {
     return problem(405, `Ask with ${takes.join(" or ")}.`, ["Allow", takes.join(", ")]);
   }
-  return (page.isGated ? gate(request) : undefined) ?? page.answer(request);
+  const isGated = page.isGated === "with token" ? hasToken() : page.isGated;
+  return (isGated ? gate(request) : undefined) ?? page.answer(request);
 }
 
 function readiness({ health, isReady }: AdminOptions): Response {

@@ -49,7 +49,7 @@ interface CacheParts {
 export function createCache({ store, origin, broken, now, elapsed, random, era = 0, flights }: CacheParts): Cache {
   const timed = timing(elapsed);
   const fetch = createFetch({ store, origin, broken, now, timed, random });
-  const collapsing = createCollapsing({ store, now, timed, random, fetch, flights });
+  const collapsing = createCollapsing({ store, now, timed, elapsed, random, fetch, flights });
 
   function found(visit: Visit, reading: Reading<StoredResponse>): Soon<Found> {
     const found = decide(visit, reading, now());

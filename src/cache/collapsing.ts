@@ -28,6 +28,8 @@ interface CollapsingParts {
   /** Epoch ms. */
   readonly now: () => number;
   readonly timed: Timed;
+  /** Monotonic, ms. */
+  readonly elapsed: () => number;
   /** From 0 to 1. */
   readonly random: () => number;
   /** Those of the process; left out: there is nobody to share them with. */
@@ -55,14 +57,15 @@ type TakeOff =
   | { readonly kind: "landed"; readonly stored: StoredResponse }
   | { readonly kind: "alone"; readonly found: Found };
 
-export function createCollapsing({ store, fetch, now, timed, random, ...parts }: CollapsingParts): Collapsing {
-  const { flights = createFlights() } = parts;
+export function createCollapsing(parts: CollapsingParts): Collapsing {
+  const { store, fetch, now, timed, elapsed, random, flights = createFlights() } = parts;
+  const { tally } = flights;
   const gatherings = createGatherings();
-  const { follow, shared } = createFollowing({ store, now });
+  const { follow, shared } = createFollowing({ store, tally, now });
 
   async function collapsed(visit: Visit, first: Found): Promise<Response> {
     const reason = reasonOf(first.decision);
-    visit.trace.cache = reason;
+    visit.trace.cache = reason === "stale" ? "expired" : reason;
     if (!mayCollapse(visit, first, now())) return alone(visit, first);
     if (!first.reading.fence.shared) return gathered(visit, first);
     const until = now() + waitOf(visit);
@@ -141,9 +144,12 @@ export function createCollapsing({ store, fetch, now, timed, random, ...parts }:
         const isApart = landing === "not-storable" || !reading.fence.shared || !mayCollapse(visit, found, now());
         if (isApart) return onItsOwn(flight, found);
         if (now() >= until) return { kind: "lead", found, lease: undefined };
-        if (watch !== undefined && sameNames(names, reading))
+        if (watch !== undefined && sameNames(names, reading)) {
+          const began = elapsed();
           landing = await watch.landed(Math.min(retryMs + random() * RETRY_JITTER_MS, until - now()));
-        else {
+          tally.leaseWaits += 1;
+          tally.leaseWaitMs += elapsed() - began;
+        } else {
           // Subscribed first, looked at again next, and only then waited for: no landing falls in between.
           watch?.close();
           names = namesOf(reading);

@@ -143,6 +143,7 @@ export function createFetch({ store, origin, broken, now, timed, random }: Fetch
       const decision: Reuse = { kind: "forward", reason: reasonOf(found.decision) };
       return asked(visit, { ...found, decision }, { ...options, offered: undefined });
     }
+    visit.trace.cache = "validated";
     const verdict = storing({ request: asGet(request), response: stored, ...times });
     const isMarked = responseTags(request, stored) !== undefined;
     const mayStore = found.reading.fence.shared && verdict.kind === "storable" && isMarked;

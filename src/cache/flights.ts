@@ -63,7 +63,23 @@ interface Aim {
   readonly policy: CachePolicy;
 }
 
+/** What there is of flights, and of waiting for those of other sidecars. */
+export interface FlightTally {
+  underWay: number;
+  /** Requests that wait for one. */
+  followers: number;
+  /** Waits for another sidecar's flight that are over, and how long they took, ms. */
+  leaseWaits: number;
+  leaseWaitMs: number;
+}
+
+export function createFlightTally(): FlightTally {
+  return { underWay: 0, followers: 0, leaseWaits: 0, leaseWaitMs: 0 };
+}
+
 export interface Flights {
+  /** Where they are counted. */
+  readonly tally: FlightTally;
   /** The flight with this aim that a request with this reading may follow. */
   join(aim: Aim, fence: FenceReading): Flight | undefined;
   /** A new flight; one of the same key that could not be joined goes on for its own followers. */
@@ -73,15 +89,18 @@ export interface Flights {
 const UNREAD: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
 
 /** The flights of one process: as many as there are fetches under way, which the upstream's queue bounds. */
-export function createFlights(): Flights {
+export function createFlights(tally: FlightTally = createFlightTally()): Flights {
   const flights = new Map<string, { readonly flight: Flight; readonly policy: CachePolicy }>();
   return {
+    tally,
     join({ key, policy }, fence) {
       const found = flights.get(key);
       return found?.policy === policy && mayJoin(found.flight, fence) ? found.flight : undefined;
     },
     begin({ key, policy }, fence) {
+      tally.underWay += 1;
       const flight = createFlight(fence, () => {
+        tally.underWay -= 1;
         if (flights.get(key)?.flight === flight) flights.delete(key);
       });
       flights.set(key, { flight, policy });
@@ -90,10 +109,11 @@ export function createFlights(): Flights {
   };
 }
 
-/** A flight that is in no list. `fence` left out: one that nobody may join. `landed` is called when it ends. */
+/** A flight that is in no list. `fence` left out: one that nobody may join. `landed` is called once, when it ends. */
 export function createFlight(fence: FenceReading = UNREAD, landed: () => void = () => {}): Flight {
   const news = Promise.withResolvers<Arriving | Ending>();
   const ended = Promise.withResolvers<Ending>();
+  let isUnderWay = true;
   return {
     followers: 0,
     fence,
@@ -101,7 +121,8 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
     ended: ended.promise,
     arrive: news.resolve,
     end(ending) {
-      landed();
+      if (isUnderWay) landed();
+      isUnderWay = false;
       news.resolve(ending);
       ended.resolve(ending);
     },

@@ -6,7 +6,7 @@ import type { Signal } from "../http/abort.ts";
 import type { Response } from "../http/message.ts";
 import type { Store } from "../store/store.ts";
 import { deliver } from "./delivery.ts";
-import type { Arriving, Ending, Flight } from "./flights.ts";
+import type { Arriving, Ending, Flight, FlightTally } from "./flights.ts";
 import { type Forward, isPartial, type Reuse, reuse } from "./reuse.ts";
 import { cacheStatus, type Forwarded } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -37,6 +37,7 @@ type Why = Pick<Forwarded, "reason" | "status">;
 
 interface FollowingParts {
   readonly store: Pick<Store<StoredResponse>, "look">;
+  readonly tally: Pick<FlightTally, "followers">;
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -51,19 +52,17 @@ const NOTHING_YET = new Uint8Array(0);
 const MAX_FOLLOWERS = 50_000;
 const CROWDED: Followed = Object.freeze({ kind: "crowded" });
 
-export function createFollowing({ store, now }: FollowingParts): Following {
-  let followers = 0;
-
+export function createFollowing({ store, tally, now }: FollowingParts): Following {
   async function follow(visit: Visit, flight: Flight, how: How): Promise<Followed> {
     const { collapse } = visit.policy;
     const isCrowded = collapse !== false && flight.followers >= collapse.followers;
-    if (isCrowded || followers >= MAX_FOLLOWERS) return CROWDED;
-    followers += 1;
+    if (isCrowded || tally.followers >= MAX_FOLLOWERS) return CROWDED;
+    tally.followers += 1;
     flight.followers += 1;
     try {
       return await followed(visit, flight, how);
     } finally {
-      followers -= 1;
+      tally.followers -= 1;
       flight.followers -= 1;
     }
   }

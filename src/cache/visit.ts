@@ -11,7 +11,8 @@ import type { StoredResponse } from "./stored-response.ts";
 export interface Trace extends Asker {
   /** What the limiter said: "none" where no limit holds. */
   readonly limit: string;
-  /** How the cache answered: "hit", "stale", "collapsed", or why the request went forward (RFC 9211). */
+  /** How the cache answered: "hit", "stale", "collapsed", or why the request went forward (RFC 9211); where that is because
+   * what is stored is stale: "validated" with a 304, else "expired". */
   cache: string;
   /** Time spent waiting for the store and for the origin, ms. */
   msStore: number;

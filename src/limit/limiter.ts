@@ -7,7 +7,15 @@
 import type { Fields, Request } from "../http/message.ts";
 import type { LimitQuestion, Verdict } from "../store/store.ts";
 import type { Clients } from "./client.ts";
-import { type LimitedRoute, type Plan, type PlannedLimit, planFor, planWithout, type RateLimit } from "./plan.ts";
+import {
+  type LimitedRoute,
+  type LimitTally,
+  type Plan,
+  type PlannedLimit,
+  planFor,
+  planWithout,
+  type RateLimit,
+} from "./plan.ts";
 import { policyFields, quotaFields, reset } from "./quota-fields.ts";
 import { createRefusals, type Refusals } from "./refusals.ts";
 import { createReserves, type Reserves } from "./reserves.ts";
@@ -64,6 +72,8 @@ interface LimiterOptions {
     /** Told what the store says, so that a client whose store falls silent does not begin anew. */
     readonly note?: (question: LimitQuestion, verdict: Verdict) => void;
   };
+  /** Where a limit is counted, by its name: a route's id, with "#2" for its second limit, or "global". Left out: nobody asks. */
+  readonly tally?: (name: string) => LimitTally;
   /** Epoch ms. */
   readonly now: () => number;
   /** Of a limiter before this one, whose limits were the same. */
@@ -97,14 +107,15 @@ const NOTHING_ASKED: Asked = { questions: [], refused: false, plan: NO_LIMITS, k
 const NOT_LIMITED: Judged = { allowed: true, outcome: "none", fields: [], retryAfterSeconds: 0 };
 const NOT_COUNTED: Judged = { ...NOT_LIMITED, outcome: "excepted" };
 
-export function createLimiter({ global = [], clients, local, now, ...options }: LimiterOptions): Limiter {
+export function createLimiter(options: LimiterOptions): Limiter {
+  const { global = [], clients, local, tally = () => ({ allowed: 0, refused: 0 }), now } = options;
   const plans = new WeakMap<LimitedRoute, Plan>();
   const { refusals, reserves } = options.memory ?? createLimiterMemory();
 
   function planOf(route: LimitedRoute): Plan {
     let plan = plans.get(route);
     if (plan === undefined) {
-      plan = planFor(global, route, clients);
+      plan = planFor(global, route, { clients, tally });
       plans.set(route, plan);
     }
     return plan;
@@ -139,8 +150,10 @@ export function createLimiter({ global = [], clients, local, now, ...options }: 
   function judgeAlone(asked: Asked): Judged {
     const { plan, questions } = asked;
     const policies = unknown(asked).map((i) => plan.limits[i]?.rate);
-    if (policies.some((rate) => rate?.onStoreFailure === "deny" && rate.enforce)) {
+    const isDenying = (rate: RateLimit | undefined) => rate?.onStoreFailure === "deny" && rate.enforce;
+    if (policies.some(isDenying)) {
       giveBack(asked);
+      for (const { rate, tally } of plan.limits) if (isDenying(rate)) tally.refused += 1;
       return { allowed: false, outcome: "store-away", fields: policyFields(plan), retryAfterSeconds: 1 };
     }
     const counted = questions.filter((_, i) => policies[i]?.onStoreFailure === "local");
@@ -153,9 +166,17 @@ export function createLimiter({ global = [], clients, local, now, ...options }: 
     const { plan } = asked;
     const all = together(asked, verdicts);
     const fields = quotaFields(plan, all);
-    if (!all.some(isOver)) return { allowed: true, outcome: otherwise, fields, retryAfterSeconds: 0 };
+    if (!all.some(isOver)) {
+      for (const { tally } of plan.limits) tally.allowed += 1;
+      return { allowed: true, outcome: otherwise, fields, retryAfterSeconds: 0 };
+    }
     const refusing = all.filter((verdict, i): verdict is Verdict => {
       return isOver(verdict) && plan.limits[i]?.rate.enforce === true;
+    });
+    // Who is refused by one takes nothing of the others. One that is not enforced counts what it would refuse as refused.
+    plan.limits.forEach(({ tally }, i) => {
+      if (isOver(all[i])) tally.refused += 1;
+      else if (refusing.length === 0) tally.allowed += 1;
     });
     if (refusing.length > 0) {
       giveBack(asked);

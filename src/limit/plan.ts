@@ -38,8 +38,16 @@ export interface Plan {
   readonly policy: string;
 }
 
+/** What became of the requests that a limit was asked about. */
+export interface LimitTally {
+  allowed: number;
+  refused: number;
+}
+
 export interface PlannedLimit {
   readonly rate: RateLimit;
+  /** Of all the routes that have this limit. */
+  readonly tally: LimitTally;
   /** As a structured-field string. */
   readonly name: string;
   /** With the client's part behind it, the key of its quota. */
@@ -48,22 +56,25 @@ export interface PlannedLimit {
   readonly excepts: ((request: Request) => boolean) | undefined;
 }
 
+/** What planning needs besides the limits. */
+export interface Planning {
+  readonly clients: Pick<Clients, "among">;
+  /** Where a limit of this name is counted. */
+  readonly tally: (name: string) => LimitTally;
+}
+
 interface Scope {
   readonly rates: readonly RateLimit[];
   readonly name: string;
   readonly keyPrefix: string;
 }
 
-export function planFor(
-  global: readonly RateLimit[],
-  { id, rateLimit = [] }: LimitedRoute,
-  clients: Pick<Clients, "among">,
-): Plan {
+export function planFor(global: readonly RateLimit[], { id, rateLimit = [] }: LimitedRoute, planning: Planning): Plan {
   const scopes: Scope[] = [
     { rates: global, name: "global", keyPrefix: "g" },
     { rates: rateLimit, name: id, keyPrefix: `r${id}` },
   ];
-  return planOf(scopes.flatMap((scope) => plannedIn(scope, clients)));
+  return planOf(scopes.flatMap((scope) => plannedIn(scope, planning)));
 }
 
 /** The plan for a request as its client's exceptions leave it; `plan` itself where they leave all of it. */
@@ -88,11 +99,13 @@ function planOf(limits: readonly PlannedLimit[]): Plan {
 }
 
 // Several limits in one place are told apart by their number; no route's id has a "#".
-function plannedIn({ rates, name, keyPrefix }: Scope, clients: Pick<Clients, "among">): PlannedLimit[] {
+function plannedIn({ rates, name, keyPrefix }: Scope, { clients, tally }: Planning): PlannedLimit[] {
   const kinds = rates.map(counting);
+  const nameOf = (i: number) => (i === 0 ? name : `${name}#${i + 1}`);
   return rates.map((rate, i) => ({
     rate,
-    name: structuredString(i === 0 ? name : `${name}#${i + 1}`),
+    tally: tally(nameOf(i)),
+    name: structuredString(nameOf(i)),
     keyPrefix: `${keyPrefix}|${kinds[i]}|${kinds.slice(0, i).filter((kind) => kind === kinds[i]).length}|`,
     excepts: rate.except.length === 0 ? undefined : clients.among(rate.except),
   }));

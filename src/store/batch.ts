@@ -7,6 +7,7 @@ import type { Line } from "./connections.ts";
 import { CLOCK_SLOT, FLOOR_SLOT } from "./fence.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import type { RedisKeys } from "./redis-keys.ts";
+import type { RedisTally } from "./redis-tally.ts";
 import { LEASE, run } from "./scripts.ts";
 import type { LimitQuestion, Verdict } from "./store.ts";
 import { StoreUnavailable, unavailable } from "./unavailable.ts";
@@ -48,6 +49,7 @@ export interface BatchOptions {
   /** Ms after which a question is given up. */
   readonly deadline: number;
   readonly clock: HighestClock;
+  readonly tally: RedisTally;
 }
 
 const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
@@ -90,6 +92,8 @@ class Batch {
   #fenceFailure: unknown;
   #seen = 0;
   #missing = 0;
+  /** When it was sent; monotonic ms. */
+  #sentAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #isGivenUp = false;
 
@@ -106,6 +110,7 @@ class Batch {
 
   send(): void {
     this.#seen = this.#options.clock.value();
+    this.#sentAt = performance.now();
     // Where this process itself was late, the reply may be here already: timers run before sockets are read.
     this.#timer = setTimeout(() => setImmediate(() => this.#giveUp()), this.#options.deadline);
     for (const asked of this.#asked) if (asked.ask.lease) this.#sendLease(asked, asked.ask.lease);
@@ -167,7 +172,9 @@ class Batch {
 
   #expect(reply: Promise<unknown>, take: (reply: unknown) => void): void {
     this.#missing++;
+    this.#options.tally.pending++;
     const taken = (value: unknown) => {
+      this.#options.tally.pending--;
       take(value);
       if (--this.#missing === 0) this.#finish();
     };
@@ -178,12 +185,14 @@ class Batch {
   #giveUp(): void {
     if (this.#missing === 0) return;
     this.#isGivenUp = true;
+    this.#options.tally.timeouts++;
     const reason = new StoreUnavailable(`Redis did not answer within ${this.#options.deadline} ms`);
     for (const { reject } of this.#asked) reject(reason);
   }
 
   #finish(): void {
     clearTimeout(this.#timer);
+    this.#options.tally.answered(performance.now() - this.#sentAt);
     for (const asked of this.#asked) {
       if (this.#isGivenUp) {
         if (asked.leaseReply === 0) asked.ask.lease?.late();

@@ -9,6 +9,7 @@
 // while it was silent.
 
 import { AS_BYTES, type Client, type Dialled, type Dialler } from "./redis-client.ts";
+import type { RedisTally } from "./redis-tally.ts";
 import type { Sender } from "./scripts.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
@@ -64,6 +65,7 @@ export interface ConnectionsOptions extends LineOptions {
 }
 
 export interface LineOptions {
+  readonly tally: Pick<RedisTally, "open" | "lost">;
   /** Asks Redis something on a line, and has it write something; resolves when both are done. */
   beat(line: Line): Promise<unknown>;
   /** After every heartbeat's answer, every loss, and every BEAT_MS: `isWhole` may have changed. */
@@ -78,7 +80,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
   const lines = Array.from({ length: options.count }, () => new OpenLine(options, dialler, false));
   const subscriber = new OpenLine(options, dialler, true);
   const all = [...lines, subscriber];
-  const waiter = options.isWaiting === true ? openWaiter(dialler) : undefined;
+  const waiter = options.isWaiting === true ? openWaiter(dialler, options.tally) : undefined;
   const kept = waiter ? [...all, waiter] : all;
   const leave = (reason: string, isMeant = (_: OpenLine) => true) => {
     for (const line of kept) if (isMeant(line)) line.leave(reason);
@@ -110,8 +112,8 @@ export function openConnections(options: ConnectionsOptions): Connections {
 }
 
 // It is silent for as long as it waits, which says nothing of Redis.
-function openWaiter(dialler: Dialler): OpenLine {
-  const about = { beat: (line: Line) => line.send(["PING"]), changed() {}, lost() {} };
+function openWaiter(dialler: Dialler, tally: LineOptions["tally"]): OpenLine {
+  const about = { tally, beat: (line: Line) => line.send(["PING"]), changed() {}, lost() {} };
   return new OpenLine(about, { dial: (signal) => dialler.dial(signal), master: undefined }, false);
 }
 
@@ -185,8 +187,10 @@ export class OpenLine implements Line {
     this.#isClosed = true;
     clearTimeout(this.#retry);
     const client = this.#client;
+    if (client === undefined) return;
     this.#client = undefined;
-    client?.destroy();
+    this.#options.tally.open -= 1;
+    client.destroy();
   }
 
   async #open(): Promise<void> {
@@ -202,6 +206,7 @@ export class OpenLine implements Line {
         throw new StoreUnavailable("the connection was lost while it was made");
       }
       this.#client = client;
+      this.#options.tally.open += 1;
       this.#dialled = dialled;
       this.#freshSince = sentAt;
       this.#unanswered = 0;
@@ -244,6 +249,7 @@ export class OpenLine implements Line {
   #lose(client: Client, reason: unknown): void {
     if (this.#client !== client) return; // it never was open, or was lost already
     this.#client = undefined;
+    this.#options.tally.open -= 1;
     setImmediate(() => client.destroy()); // never from inside one of its own listeners
     this.#again(reason);
     this.#options.changed();
@@ -251,6 +257,7 @@ export class OpenLine implements Line {
 
   #again(reason: unknown): void {
     if (this.#isClosed) return;
+    this.#options.tally.lost += 1;
     this.#options.lost(reason instanceof Error ? reason : new StoreUnavailable(String(reason)));
     this.#retry = setTimeout(() => void this.#open(), Math.random() * BACKOFF_MS);
     this.#retry.unref();

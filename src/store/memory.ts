@@ -4,7 +4,7 @@
 
 import { createLimits } from "./limits.ts";
 import { createLocalFence, type LocalFence } from "./local-fence.ts";
-import { createShelf } from "./shelf.ts";
+import { createShelf, type ShelfTally } from "./shelf.ts";
 import {
   type Codec,
   type FenceReading,
@@ -33,6 +33,8 @@ export interface MemoryOptions<V> {
   readonly now: () => number;
   /** How many quotas are remembered; about 200 bytes each. */
   readonly maxQuotas?: number;
+  /** Where what is held is counted. */
+  readonly tally?: ShelfTally;
 }
 
 interface Held<V> {
@@ -48,9 +50,10 @@ const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
 const LEASE: Lease = Object.freeze({ release() {} });
 
 /** An empty store; what it holds is lost with the process. */
-export function createMemoryStore<V>({ maxBytes, slots, codec, now, maxQuotas = 100_000 }: MemoryOptions<V>): Store<V> {
+export function createMemoryStore<V>(options: MemoryOptions<V>): Store<V> {
+  const { maxBytes, slots, codec, now, maxQuotas = 100_000, tally } = options;
   const fence = createLocalFence(slots, Math.floor(now() * 1000));
-  const shelf = createShelf<V, Held<V>>(maxBytes);
+  const shelf = createShelf<V, Held<V>>(maxBytes, tally);
   const limits = createLimits({ now, max: maxQuotas });
   const listeners: ((notice: Notice) => void)[] = [];
 

@@ -22,6 +22,7 @@ import { createPresence } from "./presence.ts";
 import { createReach } from "./reach.ts";
 import { createDialler, type ServerOptions } from "./redis-client.ts";
 import { createRedisKeys, type RedisKeys } from "./redis-keys.ts";
+import { createRedisTally, type RedisTally } from "./redis-tally.ts";
 import { createReplicas, type WaitOptions } from "./replicas.ts";
 import { createRouting } from "./routing.ts";
 import {
@@ -66,6 +67,8 @@ export interface RedisOptions<V> extends ServerOptions {
   warn?(risk: string): void;
   /** Told, once a second at the most, how often too few replicas said in time that they have a write, and why. */
   unreplicated?(count: number, reason: string): void;
+  /** Where its connections count what they do. */
+  readonly tally?: RedisTally | undefined;
   /** Epoch ms. */
   now?(): number;
 }
@@ -196,7 +199,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
 
 /** The parts, each told what it needs of the others. `tell` hears of every invalidation. */
 function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: Notice) => void) {
-  const { deadline, slots, codec } = options;
+  const { deadline, slots, codec, tally = createRedisTally() } = options;
   const clock = createHighestClock();
   const hear = (message: string) => tell(noticeOf(message) ?? { clock: clock.value() + 1, tags: undefined });
   let told = "";
@@ -225,6 +228,7 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
   const dialler = createDialler(options, ATTEMPT_MS);
   const connections: Connections = openConnections({
     dialler,
+    tally,
     count: options.connections,
     isWaiting: options.wait !== undefined,
     beat: (line) => readFence(line, keys, { clock, reach, slots }),
@@ -242,9 +246,9 @@ function assemble<V>(options: RedisOptions<V>, keys: RedisKeys, tell: (notice: N
     },
   });
   const { cluster: map } = dialler;
-  const routing = map && createRouting({ map, dialler, fence: keys.fence, lines: connections.lines });
+  const routing = map && createRouting({ map, dialler, tally, fence: keys.fence, lines: connections.lines });
   const lines = routing?.lines ?? connections.lines;
-  const about = { keys, deadline, clock };
+  const about = { keys, deadline, clock, tally };
   const asking = lines.map((line) => {
     return routing ? createPartedAsking(line, { ...about, nodeOf: routing.nodeOf }) : createAsking(line, about);
   });

@@ -12,6 +12,7 @@ import { type ClusterMap, type Node, redirectionIn } from "./cluster-map.ts";
 import { BEAT_MS, type Hear, type Line, OpenLine } from "./connections.ts";
 import { hashSlot } from "./hash-slot.ts";
 import type { Dialler } from "./redis-client.ts";
+import type { RedisTally } from "./redis-tally.ts";
 import { type Sender, tellAll } from "./scripts.ts";
 import { placeOf } from "./sentinels.ts";
 import { StoreUnavailable } from "./unavailable.ts";
@@ -31,6 +32,7 @@ export interface Routing {
 export interface RoutingOptions {
   readonly map: ClusterMap;
   readonly dialler: Dialler;
+  readonly tally: RedisTally;
   /** Redis key of the fence. */
   readonly fence: string;
   /** That lead to where the fence lives. */
@@ -213,7 +215,7 @@ class Peers {
 
   #open(node: Node): Peer {
     if (this.#isClosed || this.#peers.size >= MAX_PEERS) throw unreachable("not connected to Redis");
-    const { dialler, map, lines } = this.#options;
+    const { dialler, map, lines, tally } = this.#options;
     const place = placeOf(node);
     const to = { dial: (signal: AbortSignal) => dialler.dial(signal, place), master: undefined };
     const beat = async (line: Line) => {
@@ -224,7 +226,7 @@ class Peers {
       peer.lost = reason.message.slice(0, LONGEST_REASON);
       map.refresh();
     };
-    const about = { beat, changed() {}, lost };
+    const about = { tally, beat, changed() {}, lost };
     const peer: Peer = {
       lines: lines.map(() => new OpenLine(about, to, false)),
       usedAt: performance.now(),

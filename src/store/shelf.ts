@@ -22,6 +22,14 @@ interface Row<H> {
   readonly bytes: number;
 }
 
+/** What is held, for whoever wants to know. */
+export interface ShelfTally {
+  entries: number;
+  bytes: number;
+  /** Keys that had to go for others. */
+  evictions: number;
+}
+
 export interface Shelf<V, H extends Held<V>> {
   /** Marks the primary key as used. */
   record(key: Key): KeyRecord | undefined;
@@ -37,9 +45,18 @@ export interface Shelf<V, H extends Held<V>> {
   clear(): void;
 }
 
-export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H> {
+export function createShelf<V, H extends Held<V>>(maxBytes: number, tally?: ShelfTally): Shelf<V, H> {
   // A memory of nothing holds nothing; the LRU would take 0 for a mistake.
-  const rows = new LRUCache<string, Row<H>>({ maxSize: Math.max(1, maxBytes) });
+  const rows = new LRUCache<string, Row<H>>({
+    maxSize: Math.max(1, maxBytes),
+    ...(tally ? { dispose: (_row, _key, reason) => void (reason === "evict" && tally.evictions++) } : {}),
+  });
+
+  function note(): void {
+    if (tally === undefined) return;
+    tally.entries = rows.size;
+    tally.bytes = rows.calculatedSize;
+  }
 
   // A row is replaced, never changed: the LRU takes note of sizes only when it is given something new.
   function replace(primary: string, record: KeyRecord, variants: Map<string, H>): void {
@@ -51,6 +68,7 @@ export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H>
       bytes -= bytesOf(variant, held);
     }
     rows.set(primary, { record, variants, bytes }, { size: bytes });
+    note();
   }
 
   // Under other names all keys of variants are others: what was held can be found no more, until the names come back and
@@ -92,7 +110,10 @@ export function createShelf<V, H extends Held<V>>(maxBytes: number): Shelf<V, H>
       const held = [...(rows.get(key.primary)?.variants ?? [])];
       return held.filter(([, { stored }]) => stored.keepUntil > now).reverse();
     },
-    clear: () => rows.clear(),
+    clear() {
+      rows.clear();
+      note();
+    },
   };
 }
 

@@ -7,7 +7,7 @@
 // notice is lost, ends trust at most trustMs after it.
 
 import { createLocalFence } from "./local-fence.ts";
-import { createShelf } from "./shelf.ts";
+import { createShelf, type ShelfTally } from "./shelf.ts";
 import {
   andThen,
   type Codec,
@@ -35,6 +35,8 @@ export interface TieredOptions<V> {
   readonly now: () => number;
   /** Ms, of a clock that does not step back. */
   readonly monotonic?: () => number;
+  /** Where what is held is counted. */
+  readonly tally?: ShelfTally;
 }
 
 interface Held<V> {
@@ -60,7 +62,7 @@ const ON_TRUST: FenceReading = Object.freeze({ shared: false, clock: 0, latest: 
 /** `below` with a memory of decoded values above it. `below` never rejects: it is a fail-open store, or memory. */
 export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>): Store<V> {
   const { maxBytes, trustMs, codec, slots, now, monotonic = () => performance.now() } = options;
-  const shelf = createShelf<V, Held<V>>(maxBytes);
+  const shelf = createShelf<V, Held<V>>(maxBytes, options.tally);
   const heard = createLocalFence(slots, 0);
 
   below.onInvalidated(({ tags, clock, soft }) => {

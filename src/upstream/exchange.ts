@@ -35,6 +35,8 @@ export interface Controller {
 export interface Sender {
   /** The request goes onto the wire. */
   started(exchange: Exchange): void;
+  /** So much content came. */
+  received(bytes: number): void;
   /** Nothing of a response has come. True: the request is sent once more, and the exchange begins anew. */
   again(exchange: Exchange, failure: UpstreamFailure): boolean;
   /** Complete, failed or aborted. Called once. */
@@ -124,6 +126,7 @@ export class Exchange implements Source, Flow {
 
   onResponseData(controller: Controller, piece: Uint8Array): void {
     notePassed(piece.length);
+    this.#sender.received(piece.length);
     if (this.#sink === undefined || this.#stopped) {
       this.#held.push(piece);
       this.#heldBytes += piece.length;

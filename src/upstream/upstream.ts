@@ -39,13 +39,14 @@ const PASS_OVER_MS = 1000;
 // With these, the next origin in turn may do better.
 const NOT_CONNECTED: ReadonlySet<FailureKind> = new Set(["refused", "unreachable", "dns", "tls", "connect-timeout"]);
 
-/** An upstream for the origins of `origin.url`; connects when first asked. Throws on an impossible URL. */
-export function createUpstream(origin: OriginConfig): Upstream {
-  return new Pools(origin);
+/** An upstream for the origins of `origin.url`; connects when first asked. `received` hears of the content that comes. Throws on an impossible URL. */
+export function createUpstream(origin: OriginConfig, received: (bytes: number) => void = () => {}): Upstream {
+  return new Pools(origin, received);
 }
 
 class Pools implements Upstream, Sender {
   readonly #origin: OriginConfig;
+  readonly received: Sender["received"];
   readonly #pools: readonly Pool[];
   /** Per pool, the sweep at which it is chosen again. */
   readonly #passedOver: number[];
@@ -62,8 +63,9 @@ class Pools implements Upstream, Sender {
   #underWay = 0;
   #turn = 0;
 
-  constructor(origin: OriginConfig) {
+  constructor(origin: OriginConfig, received: Sender["received"]) {
     this.#origin = origin;
+    this.received = received;
     this.#pools = origin.url.map((url) => new Pool(url, { connections: origin.connections, ...clientOptions(origin) }));
     this.#passedOver = origin.url.map(() => 0);
     this.#capacity = origin.connections * origin.url.length + (origin.queue ?? QUEUE);

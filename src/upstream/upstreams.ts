@@ -16,7 +16,11 @@ export interface Upstreams {
 /** How often those that are not in use are looked after, ms. */
 const SWEEP_MS = 1000;
 
-export function createUpstreams(open: (origin: OriginConfig) => Upstream = createUpstream): Upstreams {
+/** `received` hears of the content that comes, in bytes. */
+export function createUpstreams(
+  received: (bytes: number) => void,
+  open: typeof createUpstream = createUpstream,
+): Upstreams {
   /** In use, or not closed yet. */
   const kept = new Set<Kept>();
   let current: Kept | undefined;
@@ -37,7 +41,8 @@ export function createUpstreams(open: (origin: OriginConfig) => Upstream = creat
   return {
     use(origin) {
       const settings = JSON.stringify(origin);
-      const one = [...kept].find((each) => each.settings === settings) ?? new Kept(settings, () => open(origin), keep);
+      const one =
+        [...kept].find((each) => each.settings === settings) ?? new Kept(settings, () => open(origin, received), keep);
       keep(one);
       current = one;
       return one;

@@ -33,6 +33,9 @@ function ask(target: string, { method = "GET", isReady = true, store = OK }: Par
       config: {},
     }),
     events: { id: "s", listen: () => () => {}, lost: () => 0 },
+    stats: () => ({ requests: 7 }),
+    metrics: () => Promise.reject(new Error("a scrape got through")),
+    hasToken: () => true,
   })(request(method, target));
   if (response instanceof Promise) throw new Error("wanted an answer at once");
   const text = new TextDecoder().decode(response.content as Uint8Array | undefined);
@@ -100,6 +103,8 @@ describe("the admin listener", () => {
       ["POST", "/api/purge"],
       ["POST", "/api/purge?wait=all"],
       ["GET", "/api/events"],
+      ["GET", "/api/stats"],
+      ["GET", "/metrics"],
     ] as const) {
       expect(ask(target, { method }).status).toBe(403);
     }
@@ -114,7 +119,7 @@ describe("the admin listener", () => {
     expect(field(refused.fields, "allow")).toBe(allowed);
   });
 
-  it.each(["/", "/healthz/", "/metrics", "*", "/__proto__", "/constructor", ""])("has nothing at %j", (target) => {
+  it.each(["/", "/healthz/", "/metrics/", "*", "/__proto__", "/constructor", ""])("has nothing at %j", (target) => {
     const missing = ask(target);
     expect(missing.status).toBe(404);
     expect(field(missing.fields, "content-type")).toBe("application/problem+json");

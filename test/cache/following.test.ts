@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
-import { createFlight } from "../../src/cache/flights.ts";
+import { createFlight, createFlightTally } from "../../src/cache/flights.ts";
 import { createFollowing } from "../../src/cache/following.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import type { Fields, Flow, Response, Sink } from "../../src/http/message.ts";
@@ -289,7 +289,7 @@ test("where the response names tags of its own, a write to them since keeps a fo
     names: [],
     variant: "",
   });
-  const { follow } = createFollowing({ store, now });
+  const { follow } = createFollowing({ store, tally: createFlightTally(), now });
   const followed = () =>
     follow(
       {

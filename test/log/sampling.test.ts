@@ -44,7 +44,7 @@ function lines(
     const request = { method: "GET", authority: "a.test", target: "/", fields } as unknown as Ending["request"];
     const about = new Passage(request, "/", { newId: () => "made", elapsed: () => 0 });
     if (limit !== undefined) about.limit = limit as typeof about.limit;
-    tell?.({ request, about, status: 200, complete: true, ms: 1, ...ending });
+    tell?.({ request, about, answer: undefined, status: 200, complete: true, ms: 1, ...ending });
   }
   return written;
 }

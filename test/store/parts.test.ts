@@ -5,6 +5,7 @@ import type { Line } from "../../src/store/connections.ts";
 import { createHighestClock } from "../../src/store/highest-clock.ts";
 import { createPartedAsking } from "../../src/store/parts.ts";
 import { createRedisKeys } from "../../src/store/redis-keys.ts";
+import { createRedisTally } from "../../src/store/redis-tally.ts";
 import type { LimitQuestion } from "../../src/store/store.ts";
 import { refusal } from "./asking.ts";
 
@@ -31,7 +32,13 @@ function make() {
   const line = { send, sendForBytes: send } as unknown as Line;
   // A key lives on the node that its second part says.
   const nodeOf = (key: string) => key.split(":")[1] ?? "";
-  return createPartedAsking(line, { keys, deadline: 1000, clock: createHighestClock(), nodeOf });
+  return createPartedAsking(line, {
+    keys,
+    deadline: 1000,
+    clock: createHighestClock(),
+    tally: createRedisTally(),
+    nodeOf,
+  });
 }
 
 const ask = (node: string) => ({ record: `r:${node}`, variant: `v:${node}`, slots: [9], limits: [] });

@@ -14,17 +14,20 @@ const originAt = (port: number) => ({
 
 function scripted() {
   const opened: { url: string; closed: boolean; underWay: number }[] = [];
-  const upstreams = createUpstreams(({ url }) => {
-    const one = { url: url[0] ?? "", closed: false, underWay: 0 };
-    opened.push(one);
-    return {
-      forward: () => Promise.resolve({ status: 200, fields: [], content: undefined }),
-      underWay: () => one.underWay,
-      close: async () => {
-        one.closed = true;
-      },
-    } satisfies Upstream;
-  });
+  const upstreams = createUpstreams(
+    () => {},
+    ({ url }) => {
+      const one = { url: url[0] ?? "", closed: false, underWay: 0 };
+      opened.push(one);
+      return {
+        forward: () => Promise.resolve({ status: 200, fields: [], content: undefined }),
+        underWay: () => one.underWay,
+        close: async () => {
+          one.closed = true;
+        },
+      } satisfies Upstream;
+    },
+  );
   return { upstreams, opened };
 }
 

@@ -1,0 +1,35 @@
+// Where the parts of a sidecar count what is not about one request: each is given its own, and knows nothing of metrics.
+
+import { createFlightTally } from "../cache/flights.ts";
+import type { LimitTally } from "../limit/plan.ts";
+import type { RedisTally } from "../store/redis-tally.ts";
+import type { ShelfTally } from "../store/shelf.ts";
+import { Histogram } from "./histogram.ts";
+
+export type Tallies = ReturnType<typeof createTallies>;
+
+export function createTallies() {
+  const limits = new Map<string, LimitTally>();
+  const roundTrips = new Histogram();
+  const redis: RedisTally = { open: 0, lost: 0, pending: 0, timeouts: 0, answered: (ms) => roundTrips.add(ms) };
+  const shelf: ShelfTally = { entries: 0, bytes: 0, evictions: 0 };
+  const origin = { bytes: 0 };
+  return {
+    flights: createFlightTally(),
+    redis,
+    /** From a batch of commands to the last of its answers. */
+    roundTrips,
+    shelf,
+    origin,
+    received(bytes: number): void {
+      origin.bytes += bytes;
+    },
+    limits,
+    /** That of the limit of this name. */
+    limit(name: string): LimitTally {
+      const tally = limits.get(name) ?? { allowed: 0, refused: 0 };
+      limits.set(name, tally);
+      return tally;
+    },
+  };
+}
