@@ -1,29 +1,15 @@
 // What is done to a run, each plan drawn from the seed and each with the writes and reads that it is about. A plan does and
 // waits; whether what was read then was right is for checking.ts alone to say.
 
-import type { TestRedis } from "../support/redis.ts";
+import { createFailOvers } from "./fail-overs.ts";
 import { open } from "./history.ts";
-import type { Random } from "./random.ts";
 import { LONELY } from "./resources.ts";
 import { FENCE, type Wire } from "./shared-redis.ts";
 import type { Place } from "./sidecars.ts";
-import type { Topology } from "./topology.ts";
-import type { Workload } from "./workload.ts";
+import { RETURN_MS, type Stage } from "./stage.ts";
 
 export type Cast = ReturnType<typeof createCast>;
 
-export interface Stage {
-  readonly topology: Topology;
-  readonly workload: Workload;
-  readonly random: Random;
-  /** Between two faults, on average. */
-  readonly calmMs: number;
-  /** What was looked for is found: nothing need be waited for any more. */
-  isFound(): boolean;
-}
-
-/** How long everybody may take to come back, ms. */
-export const RETURN_MS = 30_000;
 /** A sidecar knows an outage after 750 ms, and says so at its next heartbeat. */
 const NOTICED_MS = 1000;
 const NOTICED_LATE_MS = 3000;
@@ -31,10 +17,9 @@ const NOTICED_LATE_MS = 3000;
 const BEHIND_MS = 300;
 /** Slots moved one after the other. */
 const RESHARDED = 4;
-/** The sentinels make a lost master that comes back a replica after ten seconds or so. */
-const FOLLOWED_MS = 60_000;
 
-export function createCast({ topology, workload, random, isFound }: Stage) {
+export function createCast(stage: Stage) {
+  const { topology, workload, random, isFound } = stage;
   const { redis, origin, places, recording } = topology;
   let quiet = random.below(LONELY);
   let noted = 0;
@@ -96,30 +81,6 @@ export function createCast({ topology, workload, random, isFound }: Stage) {
   async function replaced(place: Place): Promise<void> {
     await pause(random.between(0, 300));
     await place.replace();
-  }
-
-  /**
-   * A master that is lost `how`, and a write that its followers may never have heard of; `back` brings it back. In a Cluster
-   * it may be one without the fence: then nothing excuses anybody.
-   */
-  async function failOver(how: (old: TestRedis) => unknown, back: (old: TestRedis) => unknown): Promise<void> {
-    const [path, other] = [await quietPath(), await quietPath()];
-    const others = await redis.others();
-    const isOther = others.length > 0 && random.chance(0.4);
-    const old = isOther ? random.pick(others) : await redis.master();
-    await isFollowed(old);
-    const returned = isOther ? () => {} : away();
-    await Promise.all([workload.write(anyPlace(), path), how(old)]);
-    const moved = redis.movedFrom(old);
-    if (!isOther) await noticed();
-    await workload.write(anyPlace(), other);
-    const now = await moved;
-    returned();
-    await pause(random.between(0, 1500));
-    await back(old);
-    await topology.well(RETURN_MS);
-    for (const each of places) for (const quiet of [path, other]) await workload.read(each, quiet);
-    await isFollowed(now);
   }
 
   /** A slot is served by another master from now on, with a write before, in the middle of it, and after. */
@@ -243,24 +204,7 @@ export function createCast({ topology, workload, random, isFound }: Stage) {
       mend();
     },
 
-    "failover-killed": () =>
-      failOver(
-        (old) => old.kill(),
-        (old) => old.start(),
-      ),
-
-    // It believes that it is the master when it is thawed, until the sentinels tell it.
-    "failover-frozen": () =>
-      failOver(
-        (old) => old.freeze(),
-        (old) => old.thaw(),
-      ),
-
-    "failover-told": () =>
-      failOver(
-        (old) => redis.handOver(old),
-        () => {},
-      ),
+    ...createFailOvers(stage, { anyPlace, another, others, quietPath, noticed, away, part }),
 
     async "reshard-fence"() {
       const back = away();
@@ -276,15 +220,6 @@ export function createCast({ topology, workload, random, isFound }: Stage) {
       }
     },
   } satisfies Record<string, () => Promise<void>>;
-}
-
-/** Resolves when a replica of `server` has caught up with it: then it can be lost. */
-async function isFollowed(server: TestRedis): Promise<void> {
-  const until = performance.now() + FOLLOWED_MS;
-  while (!String(await server.command("INFO", "replication")).includes("state=online")) {
-    if (performance.now() > until) throw new Error(`fail over: no replica has caught up in ${FOLLOWED_MS} ms`);
-    await pause(50);
-  }
 }
 
 function pause(ms: number): Promise<void> {

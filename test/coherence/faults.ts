@@ -1,9 +1,10 @@
 // Which faults there are, and on which topology: one after the other, drawn from the seed. Between two of them everybody
 // comes back, so that each finds a whole system. What each does: cast.ts.
 
-import { type Cast, createCast, RETURN_MS, type Stage } from "./cast.ts";
+import { type Cast, createCast } from "./cast.ts";
 import { type FaultKind, open } from "./history.ts";
 import type { TopologyName } from "./shared-redis.ts";
+import { RETURN_MS, type Stage } from "./stage.ts";
 
 /** The ways in which each kind of fault comes. */
 const PLANS = {
@@ -12,7 +13,7 @@ const PLANS = {
   flush: ["flush-in-fetch", "flush"],
   restart: ["restart", "restart-behind"],
   partition: ["partition"],
-  failover: ["failover-killed", "failover-frozen", "failover-told"],
+  failover: ["failover-killed", "failover-frozen", "failover-told", "failover-behind"],
   reshard: ["reshard-fence", "reshard"],
 } as const satisfies Record<FaultKind, readonly (keyof Cast)[]>;
 

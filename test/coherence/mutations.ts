@@ -20,6 +20,8 @@ export interface Mutation {
   readonly edits: readonly Edit[];
   /** The faults that show it; none: the workload alone does. */
   readonly plans: readonly PlanName[];
+  /** Those on a Cluster, where others show it. */
+  readonly plansOnCluster?: readonly PlanName[];
   /** `store.memory.trust`, ms. */
   readonly trustMs?: number;
 }
@@ -173,6 +175,7 @@ export const mutations: readonly Mutation[] = [
     mechanism: "another Redis process is a loss, whatever its clock says",
     edits: [{ file: "store/reach.ts", find: "this.#process = this.#identify();", replace: "this.#process = 1;" }],
     plans: ["restart-behind"],
+    plansOnCluster: ["failover-behind"],
   },
   {
     name: "trust",

@@ -33,7 +33,8 @@ async function main(): Promise<number> {
 async function hunt(mutations: readonly Mutation[], common: Omit<CampaignOptions, "plans">): Promise<number> {
   const findings: Finding[] = [];
   for (const mutation of mutations) {
-    const { name, mechanism, plans } = mutation;
+    const { name, mechanism, plansOnCluster = mutation.plans } = mutation;
+    const plans = common.topology === "cluster" ? plansOnCluster : mutation.plans;
     const trustMs = mutation.trustMs ?? common.trustMs;
     const outcome: Outcome = await runCampaign({ ...common, trustMs, plans, mutation, isHunt: true });
     findings.push({ name, mechanism, seed: common.seed, outcome });

@@ -20,12 +20,14 @@ export interface SharedRedis {
   master(): Promise<TestRedis>;
   /** Those that are in use, and hold none of it. */
   others(): Promise<readonly TestRedis[]>;
+  /** The one that will take the place of `master`. */
+  replicaOf(master: TestRedis): TestRedis;
   flush(): Promise<void>;
   /** Makes the replica of `old` the master in its place, as an operator would; resolves when it is. */
   handOver(old: TestRedis): Promise<unknown>;
   /** Resolves with the master that has taken the place of `old`, when all that answer say so. */
   movedFrom(old: TestRedis): Promise<TestRedis>;
-  /** Has another server serve what `holder` keeps under `key`. `midway` runs twice: all is still there, all is gone from there. */
+  /** Has another server serve the slot of `key`. `midway` runs twice: all is still there, all is gone from there. */
   reshard(key: string, midway: () => Promise<unknown>): Promise<unknown>;
   /** The way of the sidecar with this number, from 1: a line of `store.redis`, and the wires that it goes over. */
   way(number: number): Promise<Way>;
@@ -54,6 +56,7 @@ async function single(): Promise<SharedRedis> {
     servers: [redis],
     master: async () => redis,
     others: async () => [],
+    replicaOf: () => redis,
     flush: redis.flush,
     handOver: () => impossible("hand over"),
     movedFrom: () => impossible("fail over"),
@@ -72,6 +75,7 @@ async function watched(): Promise<SharedRedis> {
     servers,
     master,
     others: async () => [],
+    replicaOf: (master) => servers.find((server) => server !== master) as TestRedis,
     flush: async () => (await master()).flush(),
     handOver: failover,
     movedFrom,
@@ -87,8 +91,10 @@ async function clustered(): Promise<SharedRedis> {
   const { servers, masters, settled, move } = cluster;
   const master = () => cluster.ownerOf(FENCE);
 
+  const replicaOf = (master: TestRedis) => partners.get(master) as TestRedis;
+
   async function movedFrom(old: TestRedis): Promise<TestRedis> {
-    const partner = partners.get(old) as TestRedis;
+    const partner = replicaOf(old);
     await found("a fail-over", async () => (await masters()).includes(partner));
     return partner;
   }
@@ -100,9 +106,10 @@ async function clustered(): Promise<SharedRedis> {
       const fence = await master();
       return (await masters()).filter((server) => server !== fence);
     },
+    replicaOf,
     flush: cluster.flush,
     async handOver(old) {
-      await partners.get(old)?.command("CLUSTER", "FAILOVER");
+      await replicaOf(old).command("CLUSTER", "FAILOVER");
       await movedFrom(old);
     },
     movedFrom,
