@@ -33,8 +33,7 @@ export interface ListenerOptions {
   readonly contentMs?: number;
   /** Ms a client may go without taking anything of a response. Default 60000. */
   readonly sendMs?: number;
-  /** Called once for each request that reached the handler, when its exchange with the client is over. `response` is what
-   * the handler answered; undefined: the client left before it did. May change. */
+  /** Called once for each request, when its exchange is over. `response`: the handler's; undefined: the client had left. May change. */
   readonly onFinished?: ((request: Request, outcome: Outcome, response: Response | undefined) => void) | undefined;
 }
 
