@@ -89,8 +89,7 @@ function flagMistake(token: OptionToken, seen: ReadonlyMap<string, unknown>): st
     );
   if (seen.has(token.name) && flag.repeats !== true) return `${token.rawName}: given twice`;
   if (flag.value === undefined) return token.value === undefined ? undefined : `${token.rawName}: takes no value`;
-  const isMissing =
-    token.value === undefined || token.value === "" || (!token.inlineValue && token.value.startsWith("-"));
+  const isMissing = token.value === undefined || token.value === "" || (!token.inlineValue && /^-./.test(token.value));
   return isMissing ? `${token.rawName}: its value is missing; write ${token.rawName} ${flag.value}` : undefined;
 }
 

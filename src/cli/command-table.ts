@@ -30,6 +30,8 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   redis: { value: "URL", help: "the Redis that all sidecars share" },
   "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
   "no-watch": { help: "read the configuration again on SIGHUP only, not when its file changes" },
+  out: { value: "DIR", help: "where to write; - prints instead" },
+  force: { help: "overwrite what is there" },
   help: { short: "h", help: "print this" },
   version: { short: "v", help: "print the version" },
 };
@@ -38,6 +40,8 @@ export const COMMANDS = {
   serve: { help: "serve; the default", flags: SERVING },
   demo: { help: "serve a slow sample origin and Forebay in front of it", flags: SERVING },
   check: { help: "say what is wrong with the configuration, and serve nothing", flags: SERVING },
+  init: { help: "write files to start from", words: "config|compose|…", flags: ["out", "force"] },
+  schema: { help: "print the JSON Schema of the configuration, for editors", flags: [] },
 } satisfies Readonly<Record<string, CommandSpec>>;
 
 export type Command = keyof typeof COMMANDS;

@@ -48,6 +48,8 @@ const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Prom
   serve: ({ flags }) => serve(flags),
   demo: ({ flags }) => demo(flags),
   check: ({ flags }) => check(flags),
+  init: (given) => init(given),
+  schema: async () => say((await import("../config/json-schema.ts")).jsonSchemaText()),
 };
 
 interface Serving {
@@ -112,6 +114,13 @@ function check(flags: Flags): number {
   );
 }
 
+async function init({ words, given }: Given): Promise<number> {
+  const { writeStarter } = await import("./init.ts");
+  const isForced = given.has("force");
+  const done = writeStarter(words, { folder: given.get("out")?.[0] ?? ".", isForced, version: manifest.version });
+  return done.kind === "written" ? say(done.text) : complain(done.message, 2);
+}
+
 function configured(flags: Flags): Config {
   return loadConfig({ file: fileOf(flags), env: process.env, flags });
 }
@@ -162,6 +171,7 @@ function nextSignal(): Promise<NodeJS.Signals> {
 }
 
 function say(text: string): number {
+  process.stdout.once("error", () => {}); // its reader has had enough: forebay schema | head
   process.stdout.write(text);
   return 0;
 }

@@ -11,10 +11,11 @@ export type Address = { readonly host: string; readonly port: number } | { reado
 const MAX_SOCKET_PATH_LENGTH = 103; // sun_path, less on some systems than on Linux
 const ALL_INTERFACES = "::"; // of IPv6 and, on such a socket, of IPv4
 const MAX_PORT = 65_535;
+const ADDRESS = /^unix:\/|:\d{1,5}$/;
 
 /** host:port, [IPv6]:port, unix:/path, or :port for all interfaces. */
 export function address(example: string) {
-  return text({ name: "host:port, :port or unix:/path", example, read: readAddress, hint: addressHint });
+  return text({ name: "host:port, :port or unix:/path", example, form: ADDRESS, read: readAddress, hint: addressHint });
 }
 
 /** undefined: not an address. */
@@ -45,6 +46,7 @@ export function originUrl() {
   return text({
     name: "an http:// or https:// URL without path",
     example: "http://127.0.0.1:3000",
+    form: /^[hH][tT][tT][pP][sS]?:\/\/[^\s\\]+$/,
     read: (input) => {
       const url = /^https?:\/\/[^\s\\]+$/i.test(input) && URL.canParse(input) ? new URL(input) : undefined;
       const isBare = url && url.pathname === "/" && !/[?#@]/.test(input);
@@ -65,6 +67,7 @@ export function redisUrl() {
   return text({
     name: "a redis:// or rediss:// URL",
     example: "redis://127.0.0.1:6379/0",
+    form: /^rediss?:\/\/[^\s/]+/,
     read: (input) => {
       const url = /^rediss?:\/\/[^\s/]+/.test(input) && URL.canParse(input) ? new URL(input) : undefined;
       return url && /^\/?\d*$/.test(url.pathname) && url.hostname !== "" ? input : undefined;
@@ -81,6 +84,7 @@ export function redisNode(port: number) {
   return text({
     name: "host:port",
     example: `10.0.0.5:${port}`,
+    form: /:\d{1,5}$/,
     read: (input) => {
       const found = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?):(\d{1,5})$/.exec(input);
       return found !== null && Number(found[1]) > 0 && Number(found[1]) <= MAX_PORT ? input : undefined;

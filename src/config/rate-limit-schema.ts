@@ -21,6 +21,7 @@ const trait = () =>
   text({
     name: "ip, header:NAME or cookie:NAME",
     example: "header:x-api-key",
+    form: /^(?:ip$|(?:header|cookie):.)/,
     read: (input) => {
       if (input === "ip" || /^cookie:[\w!#$%&'*+.^`|~-]{1,256}$/.test(input)) return input;
       return /^header:[\w!#$%&'*+.^`|~-]{1,256}$/.test(input) ? input.toLowerCase() : undefined;

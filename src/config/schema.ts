@@ -41,6 +41,7 @@ const storableStatus = () =>
   text({
     name: "a status code from 200 to 599",
     example: "404",
+    form: /^[2-5]\d\d$/,
     read: (input) => (/^[2-5]\d\d$/.test(input) && !UNSTORABLE.has(input) ? input : undefined),
     wanted: (input) => (UNSTORABLE.has(input) ? "a status whose responses may be stored" : ""),
   });

@@ -18,6 +18,8 @@ interface Kind<T> {
   readonly hint?: (input: string | number) => string | undefined;
   /** The name, made more exact for this text. */
   readonly wanted?: (text: string) => string;
+  /** What an editor can check while it is typed (json-schema.ts): matches all that `read` takes; without flags. */
+  readonly form?: RegExp;
 }
 
 const MAX_TEXT_LENGTH = 4096;
@@ -31,7 +33,7 @@ export function text<T>(kind: Kind<T>) {
   };
   return z
     .string({ error: ({ input }) => wrong(input) })
-    .meta({ title: kind.name, examples: [kind.example] })
+    .meta({ title: kind.name, examples: [kind.example], ...(kind.form && { pattern: kind.form.source }) })
     .transform((input, context) => {
       const value = input.length > MAX_TEXT_LENGTH ? undefined : kind.read(input);
       if (value !== undefined) return value;
@@ -127,6 +129,7 @@ export function milliseconds({ from = "0ms", to = LONGEST_TIMER, example = "5s" 
   return text({
     name: "a duration",
     example,
+    form: DURATION,
     read: (input) => inRange(durationMs(input), min, max),
     wanted: (input) => (DURATION.test(input) ? `a duration from ${from} to ${to}` : "a duration"),
     hint: (input) => durationHint(input, { min, max, from, to }),
@@ -167,7 +170,7 @@ function inUnits(value: number): string {
   return `${value}ms`;
 }
 
-const SIZE = /^\d+(?:\.\d+)?(?:b|kb|mb|gb)$/i;
+const SIZE = /^\d+(?:\.\d+)?[kKmMgG]?[bB]$/;
 
 /** Bytes, at most `to`. */
 export function size(to: string, example: string) {
@@ -175,6 +178,7 @@ export function size(to: string, example: string) {
   return text({
     name: "a size",
     example,
+    form: SIZE,
     read: (input) => (SIZE.test(input) ? inRange(bytes.parse(input) ?? undefined, 0, max) : undefined),
     wanted: (input) => (SIZE.test(input) ? `a size up to ${to}` : "a size"),
     hint: (input) => sizeHint(input, to),
@@ -192,6 +196,7 @@ export function pattern() {
   return text({
     name: "a path of text, :param and a trailing *",
     example: "/products/:id",
+    form: /^\/[^?#]*$/,
     read: (input) => {
       const segments = parsePattern(input);
       return segments && patternText(segments);
@@ -213,7 +218,7 @@ function patternHint(input: unknown): string | undefined {
 
 /** The name of a field or cookie (token, RFC 9110 §5.6.2), as written. */
 export function token(name: string, example: string) {
-  return text({ name, example, read: (input) => (/^[\w!#$%&'*+.^`|~-]{1,256}$/.test(input) ? input : undefined) });
+  return formed(/^[\w!#$%&'*+.^`|~-]{1,256}$/, name, example);
 }
 
 /** Becomes lower-case. */
@@ -223,7 +228,7 @@ export function fieldName() {
 
 /** Text that becomes itself where `form` matches. */
 export function formed(form: RegExp, name: string, example: string) {
-  return text({ name, example, read: (input) => (form.test(input) ? input : undefined) });
+  return text({ name, example, form, read: (input) => (form.test(input) ? input : undefined) });
 }
 
 /** A mapping with these keys and no others. */
