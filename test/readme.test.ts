@@ -1,7 +1,7 @@
 // The README's tables say what the code says. `UPDATE=1 npm test -- test/readme.test.ts` writes the configuration table
 // anew; the bench writes its own.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { configurationTable } from "../src/config/table.ts";
 import { metricsTable } from "../src/metrics/catalogue.ts";
@@ -39,4 +39,15 @@ test("every command that the README names is a script of package.json", () => {
     ([, name = ""]) => name,
   );
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test("the map for contributors names every folder of src, and none that is not there", () => {
+  const [, map = ""] = /^## For contributors\n([\s\S]*?)^## /m.exec(readFileSync(README, "utf8")) ?? [];
+  const named = [...map.matchAll(/^\| `src\/([\w-]+)\/` \|/gm)].map(([, name]) => name);
+  const folders = readdirSync(new URL("../src", import.meta.url), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+  expect(named.toSorted()).toEqual(folders.toSorted());
+  const files = [...map.matchAll(/\]\(([^)#:]+)\)/g)].map(([, file = ""]) => file);
+  expect(files.filter((file) => !existsSync(new URL(`../${file}`, import.meta.url)))).toEqual([]);
 });

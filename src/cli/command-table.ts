@@ -40,7 +40,11 @@ export const COMMANDS = {
   serve: { help: "serve; the default", flags: SERVING },
   demo: { help: "serve a slow sample origin and Forebay in front of it", flags: SERVING },
   check: { help: "say what is wrong with the configuration, and serve nothing", flags: SERVING },
-  init: { help: "write files to start from", words: "config|compose|…", flags: ["out", "force"] },
+  init: {
+    help: "write files to start from: config, compose, kubernetes, grafana",
+    words: "WHAT",
+    flags: ["out", "force"],
+  },
   schema: { help: "print the JSON Schema of the configuration, for editors", flags: [] },
 } satisfies Readonly<Record<string, CommandSpec>>;
 
