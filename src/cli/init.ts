@@ -50,6 +50,14 @@ export const STARTERS: Readonly<Record<string, Starter>> = {
       "kubectl apply -f kubernetes.yaml",
     ],
   },
+  grafana: {
+    help: "a Grafana dashboard of the metrics",
+    files: ["grafana.json"],
+    next: [
+      "have Prometheus scrape /metrics of each admin listener, with its token where there is one",
+      "in Grafana: Dashboards, New, Import, grafana.json",
+    ],
+  },
 };
 
 interface Options {

@@ -1,7 +1,7 @@
 // Do the files that `forebay init` writes work as they are? Each is read back: YAML, the configuration in it by `check`,
 // the Kubernetes manifest by the rules of its fields that need no cluster, compose.yaml by what the image listens on.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { STARTERS, writeStarter } from "../../src/cli/init.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { runForebay } from "../support/sidecar.ts";
 
+const ROOT = join(import.meta.dirname, "../..");
 let folder = "";
 
 beforeEach(() => {
@@ -207,4 +208,41 @@ describe("the Kubernetes manifest to start from", () => {
     const env = { ADMIN_TOKEN: "0123456789abcdef", REDIS_URL: "redis://redis:6379/0" };
     return loadConfig({ file: "a", env, readFile: () => data["proxy.config.yaml"] ?? "" });
   }
+});
+
+describe("the Grafana dashboard to start from", () => {
+  const text = () => written("grafana").get("grafana.json") ?? "";
+
+  it("has panels that do not overlap, each with a question", () => {
+    const { panels, templating } = JSON.parse(text());
+    const cells = new Set<string>();
+    for (const { id, title, gridPos, targets } of panels) {
+      expect([id > 0, title.length > 0, targets.length > 0, gridPos.x + gridPos.w <= 24]).toEqual([
+        true,
+        true,
+        true,
+        true,
+      ]);
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(cells.has(`${x},${y}`)).toBe(false);
+          cells.add(`${x},${y}`);
+        }
+      }
+    }
+    const variables = ["datasource", "job", "instance"];
+    expect(templating.list.map(({ name }: { name: string }) => name)).toEqual(variables);
+    const used = [...text().matchAll(/\$\{?([a-z]+)/g)].map(([, name]) => name);
+    expect(used.filter((name) => !variables.includes(name ?? ""))).toEqual([]);
+  });
+
+  it("asks for metrics that there are", () => {
+    const asked = [...text().matchAll(/\b((?:forebay|process)_[a-z_]+)/g)].map(([, name = ""]) => name);
+    const catalogue = globSync("src/metrics/*.ts", { cwd: ROOT }).map((file) => readFileSync(join(ROOT, file), "utf8"));
+    const missing = [...new Set(asked)]
+      .map((name) => name.replace(/_seconds_(?:bucket|count|sum)$/, "_seconds"))
+      .filter((name) => !catalogue.join("").includes(`"${name}"`));
+    expect(asked.length).toBeGreaterThan(20);
+    expect(missing).toEqual([]);
+  });
 });
