@@ -42,7 +42,8 @@ const MAX_SYNTAX_MISTAKES = 10; // the first is what is wrong, later ones mostly
 
 /** `file` is the name for messages. Throws ConfigError where `text` is not YAML, or out of bounds. */
 export function readDocument(text: string, file: string, environment: Environment): Source {
-  if (text.length > MAX_LENGTH) throw new ConfigError([`${file}: is longer than 1 MB; write a shorter one`]);
+  const whole = (text: string) => new ConfigError([{ file, line: 0, column: 0, path: "", text }]);
+  if (text.length > MAX_LENGTH) throw whole("is longer than 1 MB; write a shorter one");
   const lines = new LineCounter();
   const placeAt = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
@@ -50,14 +51,14 @@ export function readDocument(text: string, file: string, environment: Environmen
   };
   const document = parse(text, lines);
   const wrong = [...document.errors, ...document.warnings].map(({ message, pos }) => {
-    const { line, column } = placeAt(pos[0]);
-    return `${file}:${line}:${column} is not YAML: ${escaped(message)}; correct it, or put the text in quotes`;
+    const said = `is not YAML: ${escaped(message)}; correct it, or put the text in quotes`;
+    return { file, ...placeAt(pos[0]), path: "", text: said };
   });
   if (wrong.length > 0) throw new ConfigError(wrong.slice(0, MAX_SYNTAX_MISTAKES));
   const reading = startReading(document, environment);
   const value = readNode(document.contents, [], reading);
   if (reading.nodes > MAX_NODES) {
-    throw new ConfigError([`${file}: holds or expands to more than ${MAX_NODES} values; use fewer aliases`]);
+    throw whole(`holds or expands to more than ${MAX_NODES} values; use fewer aliases`);
   }
   const placeOf = (path: Path) => placeAt(offsetOf(path, value, reading.offsets));
   return { value, mistakes: reading.mistakes, placeOf, placeAt };

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type * as z from "zod";
 import { checkTogether } from "./checks.ts";
 import { isMapping, type Mapping, readDocument, type Source } from "./document.ts";
-import { ConfigError, escaped, type Mistake, type Path, pathText } from "./mistakes.ts";
+import { ConfigError, escaped, type Finding, findingText, type Mistake, type Path, pathText } from "./mistakes.ts";
 import { type Config, configFrom, EVERYTHING, fileSchema } from "./schema.ts";
 import type { Environment } from "./variables.ts";
 
@@ -34,11 +34,32 @@ interface Written {
   readonly flags: readonly { readonly name: string; readonly path: Path }[];
 }
 
+/** A configuration without mistakes, and what it takes to say more about the file it was read from. */
+export interface Inspected {
+  readonly config: Config;
+  /** The file's text; undefined without. */
+  readonly text: string | undefined;
+  /** Whether the file itself, or its `defaults`, says something there. */
+  isWritten(path: Path): boolean;
+  /** What is said of `path`, with where that stands: in the file, in its `defaults`, or on the command line. */
+  find(mistake: Mistake): Finding;
+}
+
 const MAX_MISTAKES = 100;
 
 /** Throws ConfigError with every mistake. */
-export function loadConfig({ file, env, flags = {}, readFile = readText }: LoadOptions): Config {
-  const source = file === undefined ? undefined : readSource(file, env, readFile);
+export function loadConfig(options: LoadOptions): Config {
+  return inspectConfig(options).config;
+}
+
+/** As loadConfig, for who wants to know where what stands. */
+export function inspectConfig({ file, env, flags = {}, readFile = readText }: LoadOptions): Inspected {
+  let text: string | undefined;
+  const read = (name: string) => {
+    text = readFile(name);
+    return text;
+  };
+  const source = file === undefined ? undefined : readSource(file, env, read);
   const written = withFlags(rootOf(source, file), flags);
   const whole = { ...written.value, routes: routesOf(written.value) };
   const result = fileSchema.safeParse(whole);
@@ -47,9 +68,15 @@ export function loadConfig({ file, env, flags = {}, readFile = readText }: LoadO
     ...(result.error?.issues ?? []).flatMap((issue) => mistakesFrom(issue, [])),
     ...checkTogether(whole),
   ];
-  const lines = sayAll(mistakes, { source, file, written });
-  if (lines.length > 0 || result.data === undefined) throw new ConfigError(lines);
-  return deepFreeze(configFrom(result.data));
+  const origins = { source, file, written };
+  const findings = sayAll(mistakes, origins);
+  if (findings.length > 0 || result.data === undefined) throw new ConfigError(findings);
+  return {
+    config: deepFreeze(configFrom(result.data)),
+    text,
+    isWritten: (path) => has(source?.value, ownPath(path, source?.value)),
+    find: (mistake) => say(mistake, origins)[0] ?? { file, line: 0, column: 0, path: "", text: mistake.text },
+  };
 }
 
 function readText(file: string): string {
@@ -61,7 +88,8 @@ function readSource(file: string, env: Environment, readFile: (file: string) => 
   try {
     text = readFile(file);
   } catch (cause) {
-    throw new ConfigError([`${file}: cannot be read: ${reasonOf(cause)}; give the path of a YAML file`], { cause });
+    const said = `cannot be read: ${reasonOf(cause)}; give the path of a YAML file`;
+    throw new ConfigError([{ file, line: 0, column: 0, path: "", text: said }], { cause });
   }
   return readDocument(text, file, env);
 }
@@ -76,9 +104,8 @@ function reasonOf(cause: unknown): string {
 function rootOf(source: Source | undefined, file: string | undefined): Mapping {
   const value = source?.value ?? {};
   if (isMapping(value)) return value;
-  throw new ConfigError([
-    `${file}:1:1 expected a mapping at the top; write keys such as origin: http://127.0.0.1:3000`,
-  ]);
+  const text = "expected a mapping at the top; write keys such as origin: http://127.0.0.1:3000";
+  throw new ConfigError([{ file, line: 1, column: 1, path: "", text }]);
 }
 
 function withFlags(root: Mapping, flags: Flags): Written {
@@ -142,27 +169,24 @@ interface Origins {
   readonly written: Written;
 }
 
-/** One line each, in the order of the file, none twice. */
-function sayAll(mistakes: readonly Mistake[], origins: Origins): string[] {
+/** In the order of the file, none twice. */
+function sayAll(mistakes: readonly Mistake[], origins: Origins): (Finding | string)[] {
   const said = mistakes.flatMap((mistake) => say(mistake, origins));
   said.sort((a, b) => a.line - b.line || a.column - b.column);
-  const lines = [...new Set(said.map(({ text }) => text))];
-  const more = lines.length - MAX_MISTAKES;
-  return more > 0 ? [...lines.slice(0, MAX_MISTAKES), `… and ${more} more mistakes`] : lines;
+  const findings = [...new Map(said.map((finding) => [findingText(finding), finding])).values()];
+  const more = findings.length - MAX_MISTAKES;
+  return more > 0 ? [...findings.slice(0, MAX_MISTAKES), `… and ${more} more mistakes`] : findings;
 }
 
-function say(
-  { path, text, offset }: Mistake,
-  { source, file, written }: Origins,
-): { line: number; column: number; text: string }[] {
+function say({ path, text, offset }: Mistake, { source, file, written }: Origins): Finding[] {
   const flag = flagAt(path, written);
-  if (flag !== undefined) return [{ line: 0, column: 0, text: `${flag.name}: ${text}` }];
-  if (source === undefined) return [{ line: 0, column: 0, text: sayMissingOrigin(path, text) }];
+  if (flag !== undefined) return [{ line: 0, column: 0, path: flag.name, text }];
+  if (source === undefined) return [{ line: 0, column: 0, ...sayMissingOrigin(path, text) }];
   const own = ownPath(path, source.value);
   // What is there, but could not be read, is said already.
   if (text.startsWith("is missing") && has(source.value, own)) return [];
   const place = offset === undefined ? source.placeOf(own) : source.placeAt(offset);
-  return [{ ...place, text: `${file}:${place.line}:${place.column} ${pathText(own)}: ${text}` }];
+  return [{ file, ...place, path: pathText(own), text }];
 }
 
 /** The flag that stands in for what the file says at `path`. */
@@ -186,9 +210,10 @@ function has(root: unknown, path: Path): boolean {
   return true;
 }
 
-function sayMissingOrigin(path: Path, text: string): string {
-  if (path[0] !== "origin") return `${pathText(path)}: ${text}`;
-  return "--origin: is missing; write it as --origin http://127.0.0.1:3000, or name a file with --config";
+function sayMissingOrigin(path: Path, text: string): Pick<Finding, "path" | "text"> {
+  if (path[0] !== "origin") return { path: pathText(path), text };
+  const said = "is missing; write it as --origin http://127.0.0.1:3000, or name a file with --config";
+  return { path: "--origin", text: said };
 }
 
 /** `value`, frozen through and through. */

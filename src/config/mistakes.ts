@@ -11,13 +11,38 @@ export interface Mistake {
   readonly offset?: number;
 }
 
+/** What is said of the configuration, and where what it is about stands. */
+export interface Finding {
+  /** undefined: in no file. */
+  readonly file?: string | undefined;
+  /** Both count from 1; 0: nowhere in particular, or on the command line. */
+  readonly line: number;
+  readonly column: number;
+  /** As pathText says it, or a flag; "" for what is about the whole. */
+  readonly path: string;
+  readonly text: string;
+}
+
+/** "proxy.config.yaml:14:7 routes[1].cache.ttl: what is wrong; how to mend it" */
+export function findingText({ file, line, column, path, text }: Finding): string {
+  const what = path === "" ? text : `${path}: ${text}`;
+  if (file === undefined) return what;
+  return `${file}:${line === 0 ? "" : `${line}:${column}`} ${what}`;
+}
+
 /** Everything wrong with the configuration at once; the message has one line for each mistake. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  readonly findings: readonly Finding[];
+  /** One line each. */
   readonly mistakes: readonly string[];
 
-  constructor(mistakes: readonly string[], options?: ErrorOptions) {
+  /** A text alone is about the whole. */
+  constructor(found: readonly (Finding | string)[], options?: ErrorOptions) {
+    const findings = found.map((one) => (typeof one === "string" ? { line: 0, column: 0, path: "", text: one } : one));
+    const mistakes = findings.map(findingText);
     super(mistakes.join("\n"), options);
+    this.findings = findings;
     this.mistakes = mistakes;
   }
 }

@@ -7,6 +7,7 @@ import type { CachePolicy } from "../cache/policy.ts";
 import { type Address, address, host, network, originUrl } from "./addresses.ts";
 import { defaultRateLimits, rateLimits } from "./rate-limit-schema.ts";
 import { store } from "./store-schema.ts";
+import { routeTests } from "./tests-schema.ts";
 import {
   complaint,
   count,
@@ -235,6 +236,9 @@ export const fileSchema = mapping({
   })
     .prefault({})
     .describe("Lines on stdout."),
+  tests: routeTests()
+    .prefault([])
+    .describe("What `forebay check` tries against a scripted origin; nothing else reads it."),
 });
 
 type File = z.output<typeof fileSchema>;

@@ -40,12 +40,17 @@ function innerRows(key: string, core: z.core.$ZodType): Row[] {
   return keysOf(core).flatMap(([name, inner]) => rowsOf(`${key}.${name}`, inner));
 }
 
-/** A list of what may also be written alone has no rows of its own. */
+/** A list of what may also be written alone has no rows of its own, nor has a list that is the short form of a mapping. */
 function isNotAList(forms: readonly z.core.$ZodType[]): (form: z.core.$ZodType) => boolean {
+  const hasMapping = forms.some((form) => typeOf(form) === "object");
   return (form) => {
-    const { def } = (form as z.core.$ZodTypes)._zod;
-    return !(def.type === "array" && forms.includes(def.element));
+    const { def } = (peel(form).core as z.core.$ZodTypes)._zod;
+    return !(def.type === "array" && (hasMapping || forms.includes(def.element)));
   };
+}
+
+function typeOf(schema: z.core.$ZodType): string {
+  return (peel(schema).core as z.core.$ZodTypes)._zod.def.type;
 }
 
 function keysOf(schema: z.core.$ZodType): [string, z.core.$ZodType][] {

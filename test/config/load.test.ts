@@ -33,7 +33,8 @@ function said(text: string, given?: Given): readonly string[] {
   return mistakesIn(() => load(`origin: http://a\n${text}`, given));
 }
 
-const KEYS = "listen, admin, origin, trustedProxies, purge, adminToken, store, rateLimit, defaults, routes, drain, log";
+const KEYS =
+  "listen, admin, origin, trustedProxies, purge, adminToken, store, rateLimit, defaults, routes, drain, log, tests";
 
 describe("a mistake in the file is told with its place, its path and how to write it:", () => {
   it.each([
@@ -357,6 +358,7 @@ describe("a loaded configuration", () => {
       store: { prefix: "forebay", fence: { slots: 1_048_576 }, memory: { max: 67_108_864, trust: 0 } },
       drain: 10_000,
       log: { level: "info", access: true, sample: 1, format: "auto", query: false, headers: [] },
+      tests: [],
       routes: [
         {
           id: "/a",
