@@ -32,6 +32,9 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   "no-watch": { help: "read the configuration again on SIGHUP only, not when its file changes" },
   out: { value: "DIR", help: "where to write; - prints instead" },
   force: { help: "overwrite what is there" },
+  json: { help: "one JSON object instead of lines" },
+  strict: { help: "warnings count as failures" },
+  ask: { help: "ask the origin too, with GETs of the paths that the file names" },
   help: { short: "h", help: "print this" },
   version: { short: "v", help: "print the version" },
 };
@@ -39,7 +42,10 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
 export const COMMANDS = {
   serve: { help: "serve; the default", flags: SERVING },
   demo: { help: "serve a slow sample origin and Forebay in front of it", flags: SERVING },
-  check: { help: "say what is wrong with the configuration, and serve nothing", flags: SERVING },
+  check: {
+    help: "say what is wrong or dangerous in the configuration, run its tests, and serve nothing",
+    flags: [...SERVING, "json", "strict", "ask"],
+  },
   init: {
     help: "write files to start from: config, compose, kubernetes, grafana",
     words: "WHAT",

@@ -47,7 +47,7 @@ type Given = Extract<Arguments, { kind: "run" }>;
 const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Promise<number>>> = {
   serve: ({ flags }) => serve(flags),
   demo: ({ flags }) => demo(flags),
-  check: ({ flags }) => check(flags),
+  check,
   init: (given) => init(given),
   schema: async () => say((await import("../config/json-schema.ts")).jsonSchemaText()),
 };
@@ -107,11 +107,17 @@ async function demo(flags: Flags): Promise<number> {
   }
 }
 
-function check(flags: Flags): number {
-  const { routes } = configured(flags);
-  return say(
-    `${fileOf(flags) ?? "without a file"}: good, ${routes.length} ${routes.length === 1 ? "route" : "routes"}\n`,
-  );
+/** Mistakes go to stderr, as those of serve do. */
+async function check({ flags, given }: Given): Promise<number> {
+  const { check: checked } = await import("./check.ts");
+  const [json, strict, ask] = ["json", "strict", "ask"].map((name) => given.has(name));
+  const coloured = process.stdout.isTTY === true && process.stderr.isTTY === true && !process.env.NO_COLOR;
+  const { text, code } = await checked({
+    ...{ file: fileOf(flags), env: process.env, flags, coloured },
+    ...{ json: json === true, strict: strict === true, ask: ask === true },
+  });
+  (code === 2 && !json ? process.stderr : process.stdout).write(text);
+  return code;
 }
 
 async function init({ words, given }: Given): Promise<number> {

@@ -88,13 +88,19 @@ export function unknownKeys(keys: readonly string[], known: readonly string[]): 
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
+  const meant = nearest(key, known);
+  if (meant !== undefined) return `unknown key; did you mean ${meant}?`;
+  return `unknown key; the keys here are ${known.join(", ")}`;
+}
+
+/** Which of `known` was probably meant; undefined: none is near. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const letters = (name: string) => name.toLowerCase().replace(/[^a-z]/g, "");
-  const [nearest] = known
-    .map((name) => ({ name, distance: distance(letters(key.slice(0, 40)), letters(name)) }))
+  const [first] = known
+    .map((name) => ({ name, distance: distance(letters(word.slice(0, 40)), letters(name)) }))
     .filter(({ name, distance }) => distance <= (name.length < 4 ? 1 : Math.max(2, name.length / 3)))
     .sort((a, b) => a.distance - b.distance);
-  if (nearest !== undefined) return `unknown key; did you mean ${nearest.name}?`;
-  return `unknown key; the keys here are ${known.join(", ")}`;
+  return first?.name;
 }
 
 /** Letters to insert, remove or change (Levenshtein). */
