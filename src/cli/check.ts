@@ -49,7 +49,7 @@ async function reportOn({ file, env, flags, ask }: CheckOptions): Promise<Omit<R
   const heard = await Promise.all<Heard>([askRedis(config), ...(ask ? [askOrigin(config)] : [])]);
   const warnings = [
     ...lintSurroundings(config),
-    ...lintExposure(config),
+    ...lintExposure(config, inspected.isWritten),
     ...lintRouting(config),
     ...lintCaching(config, inspected.isWritten),
     ...heard.flatMap(({ warnings }) => warnings),

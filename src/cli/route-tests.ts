@@ -81,7 +81,7 @@ async function take(step: RouteTestStep, rehearsal: Rehearsal, script: Script): 
   for (let time = 1; time <= times; time++) {
     const asked = { method, scheme, authority, target, fields, body: step.body, client: step.client };
     const failures = judge({ ...request.expect, ...step.expect }, await rehearsal.ask(asked));
-    const which = times > 1 ? ` (the ${time}. of ${times} times)` : "";
+    const which = times > 1 ? ` (time ${time} of ${times})` : "";
     if (failures.length > 0) {
       return failures.map(({ key, text }) => ({ key, text: `${method} ${shortened(target)}${which}: ${text}` }));
     }

@@ -11,6 +11,7 @@ export function checkTogether(file: Mapping): Mistake[] {
   const routes = Array.isArray(file.routes) ? file.routes.map(mappingOf) : [];
   return [
     ...checkListeners(file),
+    ...checkOrigin(file),
     ...checkRedis(mappingOf(mappingOf(file.store).redis), isMapping(mappingOf(file.store).redis)),
     ...checkDuplicates(routes),
     ...routes.flatMap(checkTags),
@@ -21,6 +22,33 @@ function checkListeners({ listen = DEFAULT_LISTEN, admin = DEFAULT_ADMIN }: Mapp
   const [first, second] = [listen, admin].map((value) => (typeof value === "string" ? readAddress(value) : undefined));
   if (first === undefined || second === undefined || !overlap(first, second)) return [];
   return [{ path: ["admin"], text: `is the address of listen, "${listen}"; write another port` }];
+}
+
+/** An origin that is Forebay itself would be asked in a circle. */
+function checkOrigin({ origin, listen = DEFAULT_LISTEN, admin = DEFAULT_ADMIN }: Mapping): Mistake[] {
+  const url = isMapping(origin) ? origin.url : origin;
+  const path = isMapping(origin) ? ["origin", "url"] : ["origin"];
+  return [url].flat().flatMap((each) => {
+    const address = addressOf(each);
+    const own = Object.entries({ listen, admin }).find(([, value]) => {
+      const other = typeof value === "string" ? readAddress(value) : undefined;
+      return address !== undefined && other !== undefined && overlap(address, other);
+    });
+    if (own === undefined) return [];
+    return [
+      {
+        path,
+        text: `is the address of ${own[0]}, "${own[1]}", so Forebay would ask itself; write where the service listens`,
+      },
+    ];
+  });
+}
+
+/** Of this machine; undefined: of another, or no URL. */
+function addressOf(url: unknown): Address | undefined {
+  const { protocol, hostname, port } = typeof url === "string" && URL.canParse(url) ? new URL(url) : {};
+  if (hostname === undefined || !/^(?:localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return undefined;
+  return readAddress(`${hostname}:${port || (protocol === "https:" ? 443 : 80)}`);
 }
 
 function overlap(one: Address, other: Address): boolean {

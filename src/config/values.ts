@@ -209,8 +209,10 @@ function patternHint(input: unknown): string | undefined {
   if (typeof input !== "string") return undefined;
   if (/[?#]/.test(input))
     return `${input.replace(/[?#].*$/s, "")}, since a path has no query (cache.key.query names those that count)`;
-  const star = input.indexOf("*");
-  const guess = `/${star < 0 ? input : input.slice(0, star + 1)}`.replace(/\/{2,}/g, "/");
+  const anchored = input.replace(/^\^|\$$/g, "").replace(/\.[*+]$/, "*");
+  const plain = anchored.replace(/[{<[](\w+)[}>\]]/g, ":$1").replace(/\([^/]*\)|\[[^/]*\]\+?|\\d\+/g, ":id"); // {id}, <id>, [id], (\d+), [0-9]+
+  const star = plain.indexOf("*");
+  const guess = `/${star < 0 ? plain : plain.slice(0, star + 1)}`.replace(/\/{2,}/g, "/");
   const names = [...guess.matchAll(/:\w+/g)].map(String);
   if (new Set(names).size < names.length) return "/users/:user/orders/:order, each name once";
   return parsePattern(guess) === undefined ? undefined : guess;

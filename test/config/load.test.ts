@@ -79,6 +79,16 @@ describe("a mistake in the file is told with its place, its path and how to writ
       'proxy.config.yaml:2:20 store.memory.max: expected a size, got "64 mb"; write it as 64mb',
     ],
     [
+      "a path in the style of others",
+      "routes: [{ path: '/users/{id}' }]",
+      'proxy.config.yaml:2:12 routes[0].path: expected a path of text, :param and a trailing *, got "/users/{id}"; write it as /users/:id',
+    ],
+    [
+      "a path that is a regular expression",
+      "routes: [{ path: '^/users/[0-9]+$' }]",
+      'proxy.config.yaml:2:12 routes[0].path: expected a path of text, :param and a trailing *, got "^/users/[0-9]+$"; write it as /users/:id',
+    ],
+    [
       "no Redis named",
       "store: { redis: { connections: 2 } }",
       "proxy.config.yaml:2:10 store.redis.url: is missing; write it as redis://127.0.0.1:6379/0, or give sentinel or cluster",
@@ -267,6 +277,15 @@ describe("a mistake in the file is told with its place, its path and how to writ
     ],
   ])("%s", (_, text, message) => {
     expect(said(text)).toEqual([message]);
+  });
+
+  it("an origin that is Forebay itself", () => {
+    const itself = (yaml: string) => mistakesIn(() => load(yaml));
+    expect(itself("origin: { url: [http://10.0.0.1:8081, http://localhost:8081] }")).toEqual([
+      'proxy.config.yaml:1:11 origin.url: is the address of admin, "127.0.0.1:8081", so Forebay would ask itself; write where the service listens',
+    ]);
+    expect(itself("origin: http://127.0.0.1\nlisten: :80")).toHaveLength(1);
+    expect(itself("origin: http://10.0.0.5:8080")).toEqual([]);
   });
 
   it("an origin with a path", () => {

@@ -7,12 +7,15 @@ import type { Warning } from "./rules.ts";
 
 type Path = Warning["path"];
 
-export function lintExposure(config: Config): Warning[] {
+type IsWritten = (path: Path) => boolean;
+
+/** `isWritten`: whether the file says something there, as Inspected does. */
+export function lintExposure(config: Config, isWritten: IsWritten): Warning[] {
   return [
     ...lintTrust(config),
     ...lintPurging(config),
     ...lintAdmin(config),
-    ...lintLimits(config),
+    ...lintLimits(config, isWritten),
     ...lintPasswords(config),
   ];
 }
@@ -61,7 +64,9 @@ interface LimitAt {
 }
 
 /** Beside those of a route, those for all. */
-function lintLimits(config: Config): Warning[] {
+function lintLimits(config: Config, isWritten: IsWritten): Warning[] {
+  const limitsAt = (path: Path, limits: RateLimitConfig = []): LimitAt[] =>
+    limits.map((limit, index) => ({ path: isWritten([...path, index]) ? [...path, index] : path, limit }));
   const shared = limitsAt(["rateLimit"], config.rateLimit);
   const own = config.routes.map(({ rateLimit }, index) => limitsAt(["routes", index, "rateLimit"], rateLimit));
   const all = [...shared, ...own.flat()];
@@ -70,10 +75,6 @@ function lintLimits(config: Config): Warning[] {
     ...lintBehindProxy(config, all),
     ...[shared, ...own].flatMap((limits) => lintEvadable(limits, shared)),
   ];
-}
-
-function limitsAt(path: Path, limits: RateLimitConfig = []): LimitAt[] {
-  return limits.map((limit, index) => ({ path: [...path, index], limit }));
 }
 
 function lintExceptions({ path, limit }: LimitAt): Warning[] {

@@ -10,7 +10,7 @@ import type { Warning } from "./rules.ts";
 /** What stands for any text in a path that is made up to try a route with. */
 const SAMPLE = "forebay-sample";
 const ANY_HOST = "forebay.test";
-const LIKE_REGEXP = /\.\*$|\.\+|\$$|\(\.|\)\+/;
+const LIKE_REGEXP = /\.\+|\$$|\(\.|\)\+/; // /feed.* may well be meant
 
 export function lintRouting({ routes }: Config): Warning[] {
   return [
@@ -21,22 +21,27 @@ export function lintRouting({ routes }: Config): Warning[] {
   ];
 }
 
-/** Each route is tried with a path made from its own pattern. */
+/** Each route is tried with paths made from its own pattern; a rest may be nothing, one segment, or deeper than any other route. */
 function lintReach(routes: readonly RouteConfig[]): Warning[] {
   const match = createRouter(routes);
+  const deepest = Math.max(0, ...routes.map(({ path }) => path.split("/").length));
+  const rests = ["", SAMPLE, `${SAMPLE}/`.repeat(deepest) + SAMPLE];
   return routes.flatMap((route, index) => {
-    const path = segmentsOf(route.path).map(sampleOf).join("/");
-    const found = match(route.host ?? ANY_HOST, `/${path}`)?.route;
-    if (found === route) return [];
-    const instead = found === undefined ? "no route matches what it describes" : `${found.id} takes what it describes`;
+    const tried = rests.map((rest) => {
+      const path = segmentsOf(route.path).map((segment) => sampleOf(segment, rest));
+      return match(route.host ?? ANY_HOST, `/${path.join("/")}`)?.route;
+    });
+    if (tried.includes(route)) return [];
+    const [other] = tried;
+    const instead = other === undefined ? "no route matches what it describes" : `${other.id} takes what it describes`;
     const text = `is reached by no request, for ${instead} (paths are compared with dot segments resolved); write the path as it is after that`;
     return [{ rule: "unreachable-route", path: ["routes", index, "path"], text } as const];
   });
 }
 
-function sampleOf(segment: Segment): string {
+function sampleOf(segment: Segment, rest: string): string {
   if (segment.kind === "literal") return segment.text;
-  return segment.kind === "param" ? SAMPLE : segment.prefix + SAMPLE;
+  return segment.kind === "param" ? SAMPLE : segment.prefix + rest;
 }
 
 function lintPatterns({ path, invalidate }: RouteConfig, index: number): Warning[] {
