@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ interface Report {
 }
 
 async function checked(yaml: string, options: Options = {}): Promise<{ text: string; code: number }> {
-  writeFileSync(FILE, yaml.includes("origin:") ? yaml : `origin: http://127.0.0.1:9\n${yaml}`);
+  writeFileSync(FILE, /^origin:/m.test(yaml) ? yaml : `origin: http://127.0.0.1:9\n${yaml}`);
   const { text, code } = await check({
     ...{ file: FILE, env: {}, flags: {}, json: false, strict: false, ask: false, coloured: false },
     ...options,
@@ -369,6 +369,28 @@ describe("--json", () => {
     expect(report.tests[0]?.text).toBe(
       "GET /me: expected miss, but it was hit (status 200, Cache-Status forebay; hit; ttl=60)",
     );
+  });
+});
+
+describe("the README", () => {
+  const text = readFileSync("README.md", "utf8").split("### Check a configuration")[1] ?? "";
+  const block = (language: string, nth: number) =>
+    [...text.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))][nth]?.[1] ?? "";
+
+  it("shows what check prints", async () => {
+    const { text } = await checked(block("yaml", 0));
+    expect(block("console", 0)).toContain(`\n${text.replaceAll("f.yaml", "my.yaml")}$ echo`);
+  });
+
+  it("shows tests that pass", async () => {
+    const routes =
+      "trustedProxies: [loopback]\nroutes: [{ path: /a, cache: { ttl: 5m, staleIfError: 1h }, rateLimit: { limit: 100, window: 1m } }]";
+    expect((await checked(`${routes}\n${block("yaml", 1)}`)).text).toMatch(/good, 1 route, 4 tests passed\n$/);
+  });
+
+  it("has each rule in its table", () => {
+    const table = text.split("| rule | finds |")[1]?.split("\n\n")[0] ?? "";
+    expect(RULES.filter((rule) => !table.includes(`\`${rule}\``))).toEqual([]);
   });
 });
 

@@ -81,6 +81,18 @@ test("check says that a good configuration is good", async () => {
   expect([code, stdout.split("\n").at(-2)]).toEqual([0, "proxy.config.yaml: good, 5 routes, 3 tests passed"]);
 });
 
+test("check tells a machine what is wrong on stdout, and people on stderr, with exit code 2", async () => {
+  const args = ["check", "--config", "proxy.config.yaml", "--listen", "8080"];
+  const said = 'expected host:port, :port or unix:/path, got "8080"; write it as 127.0.0.1:8080';
+  const json = await runForebay([...args, "--json"]);
+  expect([json.code, JSON.parse(json.stdout).mistakes]).toEqual([
+    2,
+    [{ line: 0, column: 0, path: "--listen", rule: "configuration", text: said }],
+  ]);
+  const plain = await runForebay(args);
+  expect([plain.code, plain.stdout, plain.stderr.split("\n")[0]]).toEqual([2, "", `--listen: ${said}`]);
+});
+
 test("a URL of 64 KB is 414, a header of 100 KB 431, and the next request is answered", async () => {
   const sidecar = await withSidecar(await withOrigin((_request, response) => void response.end("hello")));
   expect((await sidecar.fetch(`/${"a".repeat(64 * 1024)}`)).status).toBe(414);
