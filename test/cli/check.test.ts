@@ -217,6 +217,12 @@ describe("check warns of what is legal but dangerous:", () => {
     ],
     [
       "invalidates-nothing-cached",
+      "routes: [{ path: /a, cache: {} }, { path: /b, invalidate: { paths: [/x*, /a/:z/*] } }]",
+      "2 invalidates-nothing-cached routes[1].invalidate.paths[0]",
+      "routes: [{ path: /abc, cache: {} }, { path: /b, invalidate: { paths: [/ab*] } }]",
+    ],
+    [
+      "invalidates-nothing-cached",
       "routes: [{ path: /a, cache: {} }, { path: /b, invalidate: { paths: [/A, /c/*] } }]",
       "2 invalidates-nothing-cached routes[1].invalidate.paths[1]",
       "routes: [{ path: /a/:x, cache: {} }, { path: /b, invalidate: { paths: [/a/1, /a/:y, /a/1*, /*] } }]",
