@@ -106,8 +106,9 @@ export function createRehearsal(config: Config, origin: (request: ForwardRequest
   };
 }
 
+/** Jitter is none where every draw gives 0; with refreshAhead that would be a fetch behind each hit. */
 function withoutChance(route: RouteConfig): RouteConfig {
-  return route.cache === false ? route : { ...route, cache: { ...route.cache, jitter: 0, refreshAhead: 0 } };
+  return route.cache === false ? route : { ...route, cache: { ...route.cache, refreshAhead: 0 } };
 }
 
 function requestFrom({ method, scheme, authority = ANY_AUTHORITY, target, fields, body, client }: Asked): Request {

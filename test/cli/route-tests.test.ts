@@ -65,6 +65,10 @@ describe("a route test passes where the routes do what it says:", () => {
       "- [{ request: GET /limited 200, times: 2 }, { request: GET /limited 429, client: 10.0.0.1, headers: { x-forwarded-for: 192.0.2.1 } }]",
     ],
     ["tags, and no chance in it", "- [GET /items/1, GET /items/2, PUT /items/1, GET /items/1 miss, GET /items/2 hit]"],
+    [
+      "nothing is fetched ahead by chance",
+      "- [GET /items/1, GET /items/1 hit, { request: GET /items/1 hit, expect: { body: answer 1 of the scripted origin, headers: { cache-status: forebay; hit; ttl=60 } } }]",
+    ],
     ["routes of one host", "- [GET http://a.test/here, GET http://a.test/here hit, GET http://b.test/here 404]"],
     ["paths without a route", "- [GET /nothing 404]"],
     [
