@@ -43,12 +43,7 @@ export function createOrigin({ upstream, clients, unanswered, forwarded, elapsed
     try {
       const response = await upstream.forward({ method, authority, target, fields: sent, content, signal, upgrade });
       step?.end(response.status);
-      const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
-      const targeted = field(received, TARGETED);
-      const isUnlimited = trace.limit === "none";
-      const fields =
-        isUnlimited && targeted === undefined ? received : without(received, isUnlimited ? ENDING_HERE : LIMITED);
-      return { ...response, fields, targeted, endsAtClose: !isFramed(response) };
+      return asReceived(response, { upgrade, isUnlimited: trace.limit === "none" });
     } catch (error) {
       step?.end(undefined, error);
       unanswered?.(error, request, trace);
@@ -59,6 +54,18 @@ export function createOrigin({ upstream, clients, unanswered, forwarded, elapsed
       forwarded?.(trace.route, ms);
     }
   };
+}
+
+/** The origin's `response` as everything here is to see it. */
+export function asReceived(
+  response: Response,
+  { upgrade, isUnlimited }: { upgrade: string | undefined; isUnlimited: boolean },
+): Response {
+  const received = towardsClient(response.fields, response.status === 101 ? upgrade : undefined);
+  const targeted = field(received, TARGETED);
+  const fields =
+    isUnlimited && targeted === undefined ? received : without(received, isUnlimited ? ENDING_HERE : LIMITED);
+  return { ...response, fields, targeted, endsAtClose: !isFramed(response) };
 }
 
 /** RFC 9112 §6.3. A 204 ends with its head. */

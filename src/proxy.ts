@@ -110,12 +110,9 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   function handle(exchange: Exchange): Soon<Response> {
     const { request, route, asked } = exchange;
     if (asked.refused) return limited(exchange, undefined, () => problem(500, "A refused request was let in."));
-    if (request.upgrade === undefined) {
-      if (isUnsafe(request.method)) return write(exchange);
-      const isRead = request.method === "GET" || request.method === "HEAD";
-      if (route.cache !== false && isRead) return read(exchange, route.cache);
-    }
-    return pass(exchange);
+    const way = wayOf(request, route);
+    if (way === "write") return write(exchange);
+    return way === "read" && route.cache !== false ? read(exchange, route.cache) : pass(exchange);
   }
 
   function read(exchange: Exchange, policy: CachePolicy): Soon<Response> {
@@ -228,7 +225,15 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   return proxy;
 }
 
-function asBelieved(received: Request, clients: Clients): Request {
+/** What is done with a request that the limits admit: the three ways of the picture above. */
+export function wayOf({ method, upgrade }: Request, { cache }: Pick<ProxyRoute, "cache">): "write" | "read" | "pass" {
+  if (upgrade !== undefined) return "pass";
+  if (isUnsafe(method)) return "write";
+  return cache !== false && (method === "GET" || method === "HEAD") ? "read" : "pass";
+}
+
+/** `received` as everything behind the listener is to see it: without what its peer may not say. */
+export function asBelieved(received: Request, clients: Pick<Clients, "trusts">): Request {
   const fields = believed(received.fields, clients.trusts(received.peer));
   return fields === received.fields ? received : withFields(received, fields);
 }
@@ -242,7 +247,7 @@ function passReason({ request, route }: Exchange): Forward {
   return route.cache === false || request.upgrade !== undefined ? "bypass" : "method";
 }
 
-function rawPath(target: string): string {
+export function rawPath(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);
 }

@@ -7,12 +7,11 @@ import { createCollapsing } from "./collapsing.ts";
 import { deliver } from "./delivery.ts";
 import { createFetch, type Origin } from "./fetching.ts";
 import type { Flights } from "./flights.ts";
-import { primaryKey, variantKey } from "./key.ts";
 import type { CachePolicy } from "./policy.ts";
 import { isDueAhead } from "./refresh-ahead.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
-import { decide, type Found, type Trace, timing, type Visit } from "./visit.ts";
+import { decide, type Found, type Trace, timing, type Visit, visiting } from "./visit.ts";
 
 export interface Cache {
   /** A GET or HEAD on a route with this policy; `tags` are what its response carries. */
@@ -61,11 +60,7 @@ export function createCache({ store, origin, broken, now, elapsed, random, era =
   }
 
   return {
-    visit(request, policy, { tags, trace }) {
-      const variant = (names: readonly string[]) => variantKey(names, request.fields);
-      const key = { primary: primaryKey(request, policy), variant, era, asker: trace };
-      return { request, policy, key, tags, trace };
-    },
+    visit: visiting(era),
     look(visit, limits) {
       const reading = timed(visit.trace, "look", store.look({ key: visit.key, tags: visit.tags, limits }));
       return andThen(reading, (reading) => found(visit, reading));

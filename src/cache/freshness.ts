@@ -33,22 +33,36 @@ export interface Freshness {
   readonly statedBy: "origin" | "heuristic" | "route";
 }
 
+/** One that states a lifetime, and by what. */
+export interface Claim extends Freshness {
+  readonly by: "s-maxage" | "max-age" | "expires" | "no-cache" | "heuristic" | "statuses" | "ttl";
+}
+
 /**
  * The lifetime: s-maxage, max-age, Expires (§4.2.1), then the heuristic where enabled (§4.2.2), then the route's; with
  * `override` the route's first. undefined: nobody states one.
+ */
+export function freshnessLifetime(ask: FreshnessAsk): Freshness | undefined {
+  for (const { lifetime, statedBy } of freshnessClaims(ask)) return { lifetime, statedBy };
+  return undefined;
+}
+
+/**
+ * All that state a lifetime for the response, the one that is followed first.
  *
  * The route's counts from the arrival here, so the age on arrival is added: an operator who writes `ttl: 2s` wants two
  * seconds of hits, however long the origin took.
  */
-export function freshnessLifetime(ask: FreshnessAsk): Freshness | undefined {
+export function* freshnessClaims(ask: FreshnessAsk): Generator<Claim, void> {
   const configured = configuredLifetime(ask);
-  const route: Freshness | undefined =
-    configured === undefined ? undefined : { lifetime: configured + initialAge(ask), statedBy: "route" };
-  if (ask.policy.override && route !== undefined) return route;
-  const stated = statedLifetime(ask);
-  if (stated !== undefined) return { lifetime: stated, statedBy: "origin" };
+  const by = ask.policy.statuses[ask.status] === undefined ? "ttl" : "statuses";
+  const route: Claim | undefined =
+    configured === undefined ? undefined : { by, lifetime: configured + initialAge(ask), statedBy: "route" };
+  if (ask.policy.override && route !== undefined) yield route;
+  yield* originClaims(ask);
   const heuristic = ask.policy.heuristic ? heuristicLifetime(ask) : undefined;
-  return heuristic === undefined ? route : { lifetime: heuristic, statedBy: "heuristic" };
+  if (heuristic !== undefined) yield { by: "heuristic", lifetime: heuristic, statedBy: "heuristic" };
+  if (!ask.policy.override && route !== undefined) yield route;
 }
 
 /** corrected_initial_age (§4.2.3), seconds. */
@@ -103,15 +117,18 @@ function configuredLifetime({ status, policy, random }: FreshnessAsk): number | 
 }
 
 /** What the origin states; garbage states that it is stale (§4.2.1). Beside a targeted field Expires states nothing. */
-function statedLifetime({ fields, directives, responseTime }: FreshnessAsk): number | undefined {
+function* originClaims({ fields, directives, responseTime }: FreshnessAsk): Generator<Claim, void> {
   const { cc, isTargeted } = directives;
-  if (cc.has("s-maxage")) return seconds(cc, "s-maxage") ?? 0;
-  if (cc.has("max-age")) return seconds(cc, "max-age") ?? 0;
+  const claim = (by: Claim["by"], lifetime: number): Claim => ({ by, lifetime, statedBy: "origin" });
+  if (cc.has("s-maxage")) yield claim("s-maxage", seconds(cc, "s-maxage") ?? 0);
+  if (cc.has("max-age")) yield claim("max-age", seconds(cc, "max-age") ?? 0);
   const expires = isTargeted ? undefined : field(fields, "expires");
-  if (expires === undefined) return isForWhole(cc, "no-cache") ? 0 : undefined;
-  const expiry = parseHttpDate(expires, responseTime);
-  if (expiry === undefined) return 0;
-  return Math.min(MAX_DELTA, Math.max(0, (expiry - dateOf(fields, responseTime)) / 1000));
+  if (expires !== undefined) {
+    const expiry = parseHttpDate(expires, responseTime);
+    const left = expiry === undefined ? 0 : (expiry - dateOf(fields, responseTime)) / 1000;
+    yield claim("expires", Math.min(MAX_DELTA, Math.max(0, left)));
+  }
+  if (isForWhole(cc, "no-cache")) yield claim("no-cache", 0);
 }
 
 function heuristicLifetime({ status, fields, directives, responseTime }: FreshnessAsk): number | undefined {

@@ -3,6 +3,7 @@
 
 import type { Fields, Request } from "../http/message.ts";
 import type { Asker, Key, Reading, Soon } from "../store/store.ts";
+import { primaryKey, variantKey } from "./key.ts";
 import type { CachePolicy } from "./policy.ts";
 import { type Reuse, reuse } from "./reuse.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -62,6 +63,16 @@ export interface Visit {
   /** What a response stored for this request carries. */
   readonly tags: readonly string[];
   readonly trace: Trace;
+}
+
+/** Makes the visits of one configuration: of a GET or HEAD on a route with this policy; `tags` are what its response
+ * carries. `era`: as in Key. */
+export function visiting(era: number) {
+  return (request: Request, policy: CachePolicy, { tags, trace }: Pick<Visit, "tags" | "trace">): Visit => {
+    const variant = (names: readonly string[]) => variantKey(names, request.fields);
+    const key = { primary: primaryKey(request, policy), variant, era, asker: trace };
+    return { request, policy, key, tags, trace };
+  };
 }
 
 /** A look at the store, and what it means for the request. */

@@ -57,7 +57,7 @@ function hostBranch<Route>(hosts: Map<string, Branch<Route>>, host: string): Bra
 }
 
 /** Without port, and without the dot that ends an absolute name. */
-function hostOf(authority: string): string {
+export function hostOf(authority: string): string {
   const colon = authority.lastIndexOf(":");
   const host = colon > authority.lastIndexOf("]") ? authority.slice(0, colon) : authority;
   return host.endsWith(".") ? host.slice(0, -1) : host;

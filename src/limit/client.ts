@@ -5,17 +5,29 @@
 import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
-import { field, members } from "../http/fields.ts";
+import { field, has, members } from "../http/fields.ts";
 import type { Request } from "../http/message.ts";
 
 export interface Clients {
   /** Whom the limits count: an IPv4 address, an IPv6 network of 64 bits, or "unix" for the other end of a unix socket.
    * One spelling for each, without "|". */
   bucket(request: Request): string;
+  /** How `bucket` is found: every hop that is named, the nearest first. For people; bounded. */
+  trace(request: Request): readonly TracedHop[];
   /** Whether what this peer (Request.peer) says of others is believed. */
   trusts(peer: string): boolean;
   /** Whether a request's client is one of those named (as `trusted` is); throws for what names none. */
   among(named: readonly string[]): (request: Request) => boolean;
+}
+
+/** One end of a connection on the way here, and what is made of it. */
+export interface TracedHop {
+  readonly from: "connection" | "x-forwarded-for" | "forwarded";
+  /** As it was written. */
+  readonly text: string;
+  /** "client": it counts. "proxy": trusted, so what it says of others is believed. "unreadable": who named it counts.
+   * "not-believed": named by one that is not trusted. "too-far": beyond the hops that are looked at. "shadowed": in Forwarded, beside X-Forwarded-For. */
+  readonly verdict: "client" | "proxy" | "unreadable" | "not-believed" | "too-far" | "shadowed";
 }
 
 interface Hop {
@@ -32,6 +44,7 @@ const MALFORMED: Hop = { bucket: "unknown", trusted: false, address: undefined }
 const MAX_KNOWN = 10_000;
 const MAX_HOPS = 64;
 const MAX_HOP_CHARS = 80;
+const MAX_TRACED = 100;
 
 /**
  * `trusted`: addresses, CIDRs, "loopback" (unix sockets too) and "private" (RFC 1918, RFC 4193). Throws for anything
@@ -71,6 +84,7 @@ export function createClients(trusted: readonly string[]): Clients {
 
   return {
     bucket: (request) => clientOf(request).bucket,
+    trace: (request) => traced(request, peerOf(request.peer), hop),
     trusts: (peer) => peerOf(peer).trusted,
     among(named) {
       const places = named.flatMap(networksNamed);
@@ -110,16 +124,43 @@ function networkNamed(cidr: string): Network | undefined {
   return bits >= 96 && isMapped(address) ? [unmapped(address), bits - 96] : [address, bits];
 }
 
-/** The rightmost hop that is not trusted; the last good one where they all are, or where one cannot be read. */
-function lastNotTrusted(request: Request, peer: Hop, hop: (text: string) => Hop): Hop {
+/** The rightmost hop that is not trusted; the last good one where they all are, or where one cannot be read. `passed` is
+ * given those that were believed in. */
+function lastNotTrusted(request: Request, peer: Hop, hop: (text: string) => Hop, passed?: Hop[]): Hop {
   const named = hopsNamed(request);
   let client = peer;
   for (let i = named.length - 1; client.trusted && i >= 0 && i >= named.length - MAX_HOPS; i--) {
     const next = hop(named[i] ?? "");
     if (next === MALFORMED) return client;
+    passed?.push(next);
     client = next;
   }
   return client;
+}
+
+/** The same walk, with what is made of each hop. */
+function traced(request: Request, peer: Hop, hop: (text: string) => Hop): readonly TracedHop[] {
+  const passed: Hop[] = [];
+  const client = lastNotTrusted(request, peer, hop, passed);
+  const isFor = has(request.fields, "x-forwarded-for");
+  const from = isFor ? "x-forwarded-for" : "forwarded";
+  const named = hopsNamed(request).reverse();
+  const beyond = client.trusted
+    ? hop(named[passed.length] ?? "") === MALFORMED
+      ? "unreadable"
+      : "too-far"
+    : undefined;
+  const verdictOf = (at: number): TracedHop["verdict"] => {
+    if (at <= passed.length) return at < passed.length ? "proxy" : "client";
+    return (at === passed.length + 1 ? beyond : undefined) ?? "not-believed";
+  };
+  const shadowed = isFor ? members(field(request.fields, "forwarded") ?? "") : [];
+  const hops: TracedHop[] = [
+    { from: "connection", text: request.peer === "" ? "unix" : request.peer, verdict: verdictOf(0) },
+    ...named.map((text, i) => ({ from, text, verdict: verdictOf(i + 1) }) as const),
+    ...shadowed.map((text) => ({ from: "forwarded", text, verdict: "shadowed" }) as const),
+  ];
+  return hops.slice(0, MAX_TRACED);
 }
 
 /** What the proxies in between named, nearest last; "" for what cannot be read. */

@@ -33,6 +33,8 @@ export interface Limits {
   readonly maxFieldsBytes: number;
 }
 
+export const DEFAULT_LIMITS: Limits = { maxTargetBytes: 16_384, maxFieldsBytes: 32_768 };
+
 /** The request, or the response that refuses it: 400, 414, 421 or 431. */
 export function admit(message: Message, life: Life, limits: Limits): Incoming | Response {
   const lines = survey(message.rawHeaders);

@@ -8,7 +8,7 @@ import { type Request, type Response, release } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import { type Address, type Bound, bind } from "./address.ts";
 import { ClientContent, discardRest } from "./content.ts";
-import { admit, Incoming, type Limits } from "./incoming.ts";
+import { admit, DEFAULT_LIMITS, Incoming, type Limits } from "./incoming.ts";
 import { respondLast, UNANSWERED, unreadable } from "./last.ts";
 import { breakOff, respond } from "./outgoing.ts";
 import { type PlainOptions, type PlainReader, readPlain } from "./plain.ts";
@@ -52,8 +52,7 @@ export interface Listener {
 }
 
 const DEFAULTS = {
-  maxTargetBytes: 16_384,
-  maxFieldsBytes: 32_768,
+  ...DEFAULT_LIMITS,
   keepAliveMs: 65_000,
   headersMs: 30_000,
   contentMs: 60_000,

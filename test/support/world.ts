@@ -178,7 +178,8 @@ function readAll(
   });
 }
 
-function requestFor(target: string, asked: Asked): Request {
+/** The request that `World.request` makes. */
+export function requestFor(target: string, asked: Asked): Request {
   const {
     method = "GET",
     authority = "shop.test",
