@@ -134,6 +134,14 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
     begin,
     purge: (...what) => inner.purge(...what),
     onInvalidated: (listener) => inner.onInvalidated(listener),
+    ...(inner.leased && {
+      leased: (key, names) =>
+        read(
+          { what: "leased", by: key.asker },
+          () => inner.leased?.(key, names) ?? 0,
+          () => 0,
+        ),
+    }),
     health,
     close: () => inner.close().catch((error) => note(error, "close", undefined)),
   };

@@ -12,9 +12,9 @@ import {
   joined,
   type Key,
   type Lease,
-  type LimitQuestion,
   type Notice,
   type PurgeOptions,
+  type Question,
   type Reading,
   type Sibling,
   type Store,
@@ -44,6 +44,7 @@ interface Held<V> {
   /** Of the key that `slots` was last worked out for. */
   era: number | undefined;
   readonly bytes: number;
+  hits: number;
 }
 
 const NO_VERDICTS: readonly Verdict[] = Object.freeze([]);
@@ -57,15 +58,17 @@ export function createMemoryStore<V>(options: MemoryOptions<V>): Store<V> {
   const limits = createLimits({ now, max: maxQuotas });
   const listeners: ((notice: Notice) => void)[] = [];
 
-  function look(key: Key | undefined, tags: readonly string[], questions: readonly LimitQuestion[]): Reading<V> {
-    const record = key && shelf.record(key);
-    const held = key && record && shelf.find(key, record.names, now());
+  function look({ key, tags, limits: questions, apart = false }: Question): Reading<V> {
+    const record = key && (apart ? shelf.peek(key)?.record : shelf.record(key));
+    const held = key && record && (apart ? peek(key) : shelf.find(key, record.names, now()));
     if (held !== undefined && held.era !== key?.era) refit(held, key?.era, tags);
+    const usable = held !== undefined && isUsable(held);
+    if (usable && !apart) held.hits += 1;
     return {
       fence: new MemoryReading(fence, tags),
       record,
       stored: held?.stored,
-      usable: held !== undefined && isUsable(held),
+      usable,
       softAt: held && fence.softened(held.slots, held.stored.stamp),
       verdicts: questions.length === 0 ? NO_VERDICTS : limits.charge(questions),
     };
@@ -76,6 +79,11 @@ export function createMemoryStore<V>(options: MemoryOptions<V>): Store<V> {
   function refit(held: Held<V>, era: number | undefined, tags: readonly string[]): void {
     held.slots = fence.slotsOf(joined(held.stored.tags, tags));
     held.era = era;
+  }
+
+  function peek(key: Key): Held<V> | undefined {
+    const held = shelf.peek(key)?.held;
+    return held !== undefined && held.stored.keepUntil > now() ? held : undefined;
   }
 
   // A stamp later than the clock is nobody's.
@@ -92,12 +100,12 @@ export function createMemoryStore<V>(options: MemoryOptions<V>): Store<V> {
   }
 
   return {
-    look: ({ key, tags, limits }) => look(key, tags, limits),
-    lead: (key, _names, tags) => ({ lease: LEASE, retryMs: 0, reading: look(key, tags, []) }),
+    look,
+    lead: (key, _names, tags) => ({ lease: LEASE, retryMs: 0, reading: look({ key, tags, limits: [] }) }),
     watch: () => createSilentWatch(),
     put(key, names, stored) {
       const bytes = codec.size(stored) + 8 * stored.tags.length;
-      shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), era: key.era, bytes });
+      shelf.put(key, names, { stored, slots: fence.slotsOf(stored.tags), era: key.era, bytes, hits: 0 });
     },
     siblings(key) {
       const labelled = shelf.variants(key, now()).map(([id, { stored }]) => ({ id, label: codec.label(stored.value) }));
@@ -115,6 +123,10 @@ export function createMemoryStore<V>(options: MemoryOptions<V>): Store<V> {
     }),
     purge: async (tags, options) => ({ clock: invalidate(tags, options) }),
     onInvalidated: (listener) => void listeners.push(listener),
+    held(key) {
+      const held = peek(key);
+      return held && { stamp: held.stored.stamp, hits: held.hits };
+    },
     health: () => ({ state: "ok", detail: "in memory, this process alone" }),
     close: async () => shelf.clear(),
   };

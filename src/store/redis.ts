@@ -142,6 +142,12 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     return landings.watch(keys.landed(digest, key.variant(names)));
   }
 
+  async function leased(key: Key, names: readonly string[]): Promise<number> {
+    const { line, digest } = reached(key);
+    const left = await within(line.send(["PTTL", keys.lease(digest, key.variant(names))]), deadline);
+    return Math.max(0, Number(left));
+  }
+
   async function put(key: Key, names: readonly string[], stored: Stored<V>): Promise<void> {
     const ms = Math.ceil(stored.keepUntil - now());
     if (ms < 1) return;
@@ -178,6 +184,7 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     siblings: async (key) => within(variants.siblings(reached(key)), deadline),
     recall: async (key, id) => within(variants.recall(reached(key), id), deadline),
     pass,
+    leased,
     begin: (tags) => journal.begin(tags),
     purge: async (...what) => ({ clock: await journal.purge(...what) }),
     onInvalidated: (listener) => void listeners.push(listener),

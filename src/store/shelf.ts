@@ -35,6 +35,8 @@ export interface Shelf<V, H extends Held<V>> {
   record(key: Key): KeyRecord | undefined;
   /** What is held for `key` in its variant under `names`, unless its time is over at `now` (epoch ms). */
   find(key: Key, names: readonly string[], now: number): H | undefined;
+  /** What is held for `key`, its record with it; counts as no use. */
+  peek(key: Key): { readonly record: KeyRecord; readonly held: H | undefined } | undefined;
   /** Lets go of `held`, unless something else stands in its place by now. */
   drop(key: Key, names: readonly string[], held: H): void;
   /** What takes more room than there is in all is not kept; nor is what began before that which is held already. */
@@ -93,6 +95,10 @@ export function createShelf<V, H extends Held<V>>(maxBytes: number, tally?: Shel
       if (held === undefined || held.stored.keepUntil > now) return held;
       drop(key, names, held);
       return undefined;
+    },
+    peek(key) {
+      const row = rows.peek(key.primary);
+      return row && { record: row.record, held: row.variants.get(key.variant(row.record.names)) };
     },
     drop,
     put(key, names, held) {

@@ -139,6 +139,9 @@ export interface Question {
   readonly certain?: boolean;
   /** Where there is no key that says it. */
   readonly asker?: Asker;
+  /** True: an operator looks, which is no use of what is stored: it neither counts nor keeps it, and memory above the store
+   * does not answer. */
+  readonly apart?: boolean;
   /** The stamp of what is asked about without a key: a soft purge of any of the tags is told exactly where it is later. */
   readonly since?: number;
 }
@@ -168,6 +171,13 @@ export interface Reading<V> {
   readonly softAt?: number | undefined;
   /** In the order of the question; undefined: the store could not be asked. */
   readonly verdicts: readonly Verdict[] | undefined;
+}
+
+/** What one process holds of a value. */
+export interface InMemory {
+  readonly stamp: number;
+  /** How often it was looked at here, and usable. */
+  readonly hits: number;
 }
 
 /** How a flight ended, for those who wait for it elsewhere. */
@@ -255,6 +265,10 @@ export interface Store<V> {
   purge(tags: readonly string[] | undefined, options?: PurgeOptions): Promise<Purged>;
   /** Hears of every invalidation and soft purge, this process's own ones before their commit resolves, the others' as they are told. */
   onInvalidated(listener: (notice: Notice) => void): void;
+  /** What this process itself holds for `key`, for an operator; left out: it holds nothing itself. Counts as no use. */
+  held?(key: Key): InMemory | undefined;
+  /** For how long, ms, somebody has the lease of `key` under `names` unless it is renewed; 0: nobody. Left out: there are no leases. */
+  leased?(key: Key, names: readonly string[]): Soon<number>;
   /** For /readyz and the log. */
   health(): Health;
   close(): Promise<void>;

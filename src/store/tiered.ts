@@ -48,6 +48,7 @@ interface Held<V> {
   readonly bytes: number;
   /** By the monotonic clock, when the question was sent that last found it usable. */
   verifiedAt: number;
+  hits: number;
 }
 
 interface Found<V> {
@@ -72,6 +73,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
   });
 
   function look(question: Question): Soon<Reading<V>> {
+    if (question.apart === true) return below.look(question);
     const found = question.key && find(question.key, question.tags);
     if (!question.key || !found) return lookBelow(question);
     return !question.certain && isTrusted(found.held)
@@ -112,6 +114,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     const answer = (verdicts: Reading<V>["verdicts"]): Reading<V> => {
       return { fence: ON_TRUST, record, stored: held.stored, usable: true, verdicts };
     };
+    held.hits += 1;
     if (limits.length === 0) return answer(NO_VERDICTS);
     return andThen(below.look({ key: undefined, tags: [], limits }), ({ verdicts }) => answer(verdicts));
   }
@@ -129,6 +132,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
       const latest = Math.max(fence.latest, fence.soft ?? 0);
       if (latest <= stored.stamp && stored.stamp <= fence.clock && !isOvertaken(held)) {
         held.verifiedAt = Math.max(held.verifiedAt, sentAt);
+        held.hits += 1;
         return { fence, record, stored, usable: true, verdicts };
       }
       shelf.drop(key, record.names, held);
@@ -157,7 +161,7 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     else {
       const slots = heard.slotsOf(joined(stored.tags, tags));
       const bytes = codec.size(stored) + 8 * slots.length;
-      shelf.put(key, names, { stored, slots, era: key.era, bytes, verifiedAt });
+      shelf.put(key, names, { stored, slots, era: key.era, bytes, verifiedAt, hits: 0 });
     }
   }
 
@@ -187,6 +191,11 @@ export function createTieredStore<V>(below: Store<V>, options: TieredOptions<V>)
     begin: (tags, asker) => below.begin(tags, asker),
     purge: (...what) => below.purge(...what),
     onInvalidated: (listener) => below.onInvalidated(listener),
+    held(key) {
+      const held = shelf.peek(key)?.held;
+      return held && { stamp: held.stored.stamp, hits: held.hits };
+    },
+    ...(below.leased && { leased: (key, names) => below.leased?.(key, names) ?? 0 }),
     health: () => below.health(),
     close() {
       shelf.clear();
