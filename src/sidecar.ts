@@ -79,6 +79,12 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
       isReady: () => isReady,
       gate: (request) => current.gate(request),
       purge: (what, isForAll) => purges.asked(what, isForAll, current.config),
+      // Loaded when somebody asks.
+      explain: async (asked) => {
+        const { explain } = await import("./explain/answer.ts");
+        const said = await explain(asked, { config: current.config, era: current.era, store, now: Date.now });
+        return said.kind === "mistake" ? said : { kind: "explanation", explanation: said.value };
+      },
       events,
       config: reloads.status,
       stats: metrics.stats,

@@ -53,6 +53,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type:server",
     "type:store",
   ],
+  // Asks the parts that the proxy is made of, and listens like the listener: server/incoming.ts.
+  explain: ["proxy", "outbound", "cache", "limit", "http", "config", "server", "store/store.ts"],
   generation: [
     ...ALL,
     "endings",
@@ -64,18 +66,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type:tracing",
   ],
   reload: ["config", "type:admin", "type:log"],
-  sidecar: [...ALL, "endings", "tracing", "metrics", "storage", "purges", "generation", "reload"],
-  cli: [...ALL, "sidecar", "type:reload"],
+  sidecar: [...ALL, "endings", "tracing", "metrics", "storage", "purges", "generation", "reload", "explain"],
+  cli: [...ALL, "sidecar", "explain", "type:reload"],
   main: [...ALL, "sidecar", "cli"],
 };
 
-/** Packages that are wrapped in one place, and where. The demo's origin stands for somebody else's service. */
+/** Packages that are wrapped in one place, and where. The demo's origin stands for somebody else's
+ * service; what commands ask of a sidecar may go through a unix socket, which fetch knows nothing of. */
 const WRAPPED: Readonly<Record<string, readonly string[]>> = {
   "@redis/client": ["store/redis-client.ts"],
   "prom-client": ["metrics/exposition.ts"],
   undici: ["upstream/upstream.ts"],
   "@opentelemetry/api": ["tracing.ts"],
-  "node:http": ["cli/demo.ts", "server/server.ts"],
+  "node:http": ["cli/asking.ts", "cli/demo.ts", "server/server.ts"],
 };
 
 const RUNTIME_GLOBALS = new Set(["Deno", "Bun", "process", "globalThis", "__dirname", "__filename"]);

@@ -1,12 +1,14 @@
 // What does the operator's side ask of this process? Whether it lives (/healthz: restart it if not), whether it should
 // be sent requests (/readyz: it keeps serving while Redis is away, so that is "degraded" and still 200), to purge
-// (/api/purge), what happens (/api/events), and which configuration is in use (/api/config). Health is for everybody who gets here; the rest passes a gate (gate.ts).
+// (/api/purge), what it would do and why (/api/explain), what happens (/api/events), and which configuration is in use
+// (/api/config). Health is for everybody who gets here; the rest passes a gate (gate.ts).
 // Answers Request with Response, like the proxy; which address it listens on is main.ts' affair.
 
 import type { Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import type { ConfigStatus } from "./configuration.ts";
 import { createEventStreams, type Feed } from "./event-stream.ts";
+import { answerExplain, type Explain } from "./explaining.ts";
 import type { Gate } from "./gate.ts";
 import { json } from "./json.ts";
 import { answerPurge, type Purge } from "./purging.ts";
@@ -25,6 +27,7 @@ interface AdminOptions {
   /** Who may use what begins with /api/. */
   readonly gate: Gate;
   readonly purge: Purge;
+  readonly explain: Explain;
   readonly events: Feed;
   readonly config: () => ConfigStatus;
   /** What GET /api/stats tells, as JSON. */
@@ -44,7 +47,8 @@ interface Page {
   answer(request: Request): Response | Promise<Response>;
 }
 
-const THERE_IS = "There is /healthz, /readyz, /metrics, /api/purge, /api/config, /api/stats and /api/events.";
+const THERE_IS =
+  "There is /healthz, /readyz, /metrics, /api/purge, /api/explain, /api/config, /api/stats and /api/events.";
 
 /** The handler of the admin listener. Never throws, never rejects. */
 export function createAdmin(options: AdminOptions): (request: Request) => Response | Promise<Response> {
@@ -55,6 +59,7 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
     // Like health where there is no token: it is scraped from another machine, by a name, and tells of no client. Prometheus can send one.
     ["/metrics", { method: "GET", isGated: "with token", answer: options.metrics }],
     ["/api/purge", { method: "POST", isGated: true, answer: (request) => answerPurge(request, options.purge) }],
+    ["/api/explain", { method: "GET", isGated: true, answer: (request) => answerExplain(request, options.explain) }],
     ["/api/config", { method: "GET", isGated: true, answer: () => json(200, options.config()) }],
     ["/api/stats", { method: "GET", isGated: true, answer: () => json(200, options.stats()) }],
     ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],

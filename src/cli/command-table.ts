@@ -26,7 +26,7 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   config: { value: "FILE", short: "c", help: "the configuration; proxy.config.yaml where there is one" },
   origin: { value: "URL", help: "the service behind" },
   listen: { value: "HOST:PORT", help: "where clients are served" },
-  admin: { value: "HOST:PORT", help: "where /healthz and /readyz are served; false turns it off" },
+  admin: { value: "HOST:PORT", help: "where health is told and purges are asked for; false turns it off" },
   redis: { value: "URL", help: "the Redis that all sidecars share" },
   "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
   "no-watch": { help: "read the configuration again on SIGHUP only, not when its file changes" },
@@ -35,6 +35,15 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   json: { help: "one JSON object instead of lines" },
   strict: { help: "warnings count as failures" },
   ask: { help: "ask the origin too, with GETs of the paths that the file names" },
+  token: { value: "TOKEN", help: "the adminToken of the sidecar; ADMIN_TOKEN where left out" },
+  live: { help: "ask a running sidecar, which says what is stored, too" },
+  header: { value: "'NAME: VALUE'", short: "H", repeats: true, help: "a header of the request" },
+  from: { value: "ADDRESS", help: "where the connection comes from; 127.0.0.1" },
+  response: { value: "'NAME: VALUE'", repeats: true, help: "a header of the response to judge" },
+  status: { value: "CODE", help: "its status; 200" },
+  host: { value: "HOST", help: "of the path or group, as clients write it" },
+  soft: { help: "end the freshness, so that it may still be used stale" },
+  wait: { help: "until all sidecars know, for some seconds" },
   help: { short: "h", help: "print this" },
   version: { short: "v", help: "print the version" },
 };
@@ -45,6 +54,16 @@ export const COMMANDS = {
   check: {
     help: "say what is wrong or dangerous in the configuration, run its tests, and serve nothing",
     flags: [...SERVING, "json", "strict", "ask"],
+  },
+  explain: {
+    help: "say what would be done with a request, and why",
+    words: "METHOD URL",
+    flags: [...SERVING, "header", "from", "response", "status", "live", "token", "json"],
+  },
+  purge: {
+    help: "purge url, path, tag, route, glob, group or all",
+    words: "WHAT [NAME]",
+    flags: ["config", "admin", "host", "soft", "wait", "token", "json"],
   },
   init: {
     help: "write files to start from: config, compose, kubernetes, grafana",

@@ -7,12 +7,13 @@ import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
 import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/mistakes.ts";
-import type { Config } from "../config/schema.ts";
+import { type Config, DEFAULT_ADMIN } from "../config/schema.ts";
 import { lookOf } from "../log/person.ts";
 import { createLog } from "../log.ts";
 import type { ConfigSource } from "../reload.ts";
 import { type Sidecar, startSidecar } from "../sidecar.ts";
 import { type Arguments, type Flags, parseArguments } from "./args.ts";
+import type { Door } from "./asking.ts";
 import { watchFile } from "./watching.ts";
 
 const CONFIG_FILE = "proxy.config.yaml";
@@ -48,6 +49,14 @@ const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Prom
   serve: ({ flags }) => serve(flags),
   demo: ({ flags }) => demo(flags),
   check,
+  async explain(given) {
+    const { explain } = await import("./explain.ts");
+    return explain(given, { config: () => configured(withoutAdmin(given.flags)), door: () => doorFor(given) });
+  },
+  async purge(given) {
+    const [{ purge }, door] = [await import("./purge.ts"), await doorFor(given)];
+    return typeof door === "string" ? complain(door, 2) : purge(given, door, process);
+  },
   init: (given) => init(given),
   schema: async () => say((await import("../config/json-schema.ts")).jsonSchemaText()),
 };
@@ -118,6 +127,27 @@ async function check({ flags, given }: Given): Promise<number> {
   });
   (code === 2 && !json ? process.stderr : process.stdout).write(text);
   return code;
+}
+
+/** The admin listener to ask: that of --admin, else the configuration's; text: there is none. */
+async function doorFor({ flags, given }: Given): Promise<Door | string> {
+  const { doorAt, doorOf } = await import("./asking.ts");
+  const { admin, config } = flags;
+  // Whose address is given need not have a configuration here.
+  const isRead = admin === undefined ? fileOf(flags) !== undefined : config !== undefined;
+  const file = isRead ? configured(withoutAdmin(flags)) : undefined;
+  const token = given.get("token")?.[0] ?? (process.env.ADMIN_TOKEN || (file?.adminToken ?? ""));
+  if (admin !== undefined)
+    return doorAt(admin, token) ?? "--admin: write a URL, as http://127.0.0.1:8081, or host:port";
+  if (file === undefined) return doorAt(DEFAULT_ADMIN, token) ?? "";
+  return file.admin
+    ? doorOf(file.admin, token)
+    : "admin is off in the configuration; give the address of a sidecar with --admin";
+}
+
+/** As if --admin, which here may be a URL, were not there. */
+function withoutAdmin(flags: Flags): Flags {
+  return { ...flags, admin: undefined };
 }
 
 async function init({ words, given }: Given): Promise<number> {

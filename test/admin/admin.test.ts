@@ -24,6 +24,7 @@ function ask(target: string, { method = "GET", isReady = true, store = OK }: Par
     isReady: () => isReady,
     gate: () => problem(403, "Not here."),
     purge: () => Promise.reject(new Error("a purge got through")),
+    explain: () => Promise.reject(new Error("a question got through")),
     config: () => ({
       generation: 1,
       since: "2026-01-01T00:00:00.000Z",

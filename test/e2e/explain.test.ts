@@ -1,0 +1,167 @@
+// `forebay explain` as it is typed, with and without a running sidecar.
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test, vi } from "vitest";
+import { startOrigin } from "../support/origin.ts";
+import { startRedis } from "../support/redis.ts";
+import { runForebay, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+
+const cleanups: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+const ROUTES = `
+trustedProxies: [loopback]
+rateLimit: { limit: 1000, window: 1m }
+routes:
+  - path: /articles/:id
+    cache: { ttl: 5m, tags: ["article:{id}"], key: { query: [page] } }
+    invalidate: { paths: ["/search*"], tags: ["article:{id}"] }
+  - path: /articles/new
+  - path: /*`;
+
+async function fileWith(yaml: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "forebay-explain-"));
+  cleanups.push(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, "proxy.config.yaml");
+  await writeFile(file, yaml);
+  return file;
+}
+
+const withoutToken = { env: { ...process.env, ADMIN_TOKEN: "", NO_COLOR: "" } };
+const explain = (...args: string[]) => runForebay(["explain", ...args], withoutToken);
+
+test("without a sidecar the file is enough: route, client, limits, key, freshness, tags and what a write invalidates", async () => {
+  const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
+  const asked = [
+    "GET",
+    "http://shop.test/articles/7?utm=x&page=2",
+    "-H",
+    "Cookie: a=b",
+    "-H",
+    "X-Forwarded-For: 203.0.113.9",
+  ];
+  const { code, stdout, stderr } = await explain("-c", file, ...asked, "--response", "Cache-Control: max-age=60");
+  expect([code, stderr]).toEqual([0, ""]);
+  const lines = stdout.split("\n").map((line) => line.trim().replace(/ {2,}/g, " "));
+  for (const line of [
+    "GET http://shop.test/articles/7?utm=x&page=2",
+    "Route /articles/:id id = 7",
+    'not /articles/new segment 2 is "7", not "new"',
+    'not /* matches too, but in segment 1 "articles" is more specific than *',
+    "127.0.0.1 connection believed: a trusted proxy",
+    "203.0.113.9 X-Forwarded-For the client",
+    "bucket 203.0.113.9 (by ip)",
+    "query page=2",
+    "ignored query utm=x",
+    "cookies a",
+    "Cache-Control max-age=60 → 60 s decides",
+    "the route's ttl ttl 300 s → 300 s outranked",
+    "tag:article:7",
+    "invalidates pattern:shop.test/search* every path of this host that matches",
+  ]) {
+    expect(lines).toContain(line);
+  }
+  const json = await explain("-c", file, ...asked, "--json");
+  expect(JSON.parse(json.stdout)).toMatchObject({ format: 1, way: "read", route: { id: "/articles/:id" } });
+});
+
+test("nothing that was typed reaches the terminal as it came", async () => {
+  const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
+  for (const how of [[], ["--json"]]) {
+    const { code, stdout } = await explain(
+      ...["-c", file, "GET", "http://h/articles/%1b[2J", "-H", "Cookie: a\u009b31m=\u202e1", ...how],
+    );
+    expect(code).toBe(0);
+    expect(stdout.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  }
+  const bad = await explain("-c", file, "GET", "http://h/\u001b[31m");
+  expect([bad.code, bad.stderr.replaceAll("\n", "")]).toEqual([2, expect.not.stringMatching(/\p{Cc}/u)]);
+});
+
+test("what is typed wrong is told, with exit code 2", async () => {
+  const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
+  const wrong: [string[], RegExp][] = [
+    [["GET"], /write forebay explain METHOD URL/],
+    [["GET", "https://h/"], /write http:/],
+    [["GET", "http://h/", "--status", "99"], /--status: write a code/],
+    [["GET", "http://h/", "--token", "x"], /--token: goes with --live/],
+    [["GET", "http://h/", "-H", "x"], /is not written as/],
+  ];
+  for (const [args, text] of wrong) {
+    const { code, stderr } = await explain("-c", file, ...args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(text)]);
+  }
+});
+
+test("a running sidecar says what is stored, without a request being counted", async () => {
+  const redis = await startRedis();
+  cleanups.push(() => redis.stop());
+  let requests = 0;
+  const origin = await startOrigin((_request, response) => {
+    requests += 1;
+    response.writeHead(200, { "cache-control": "max-age=60", "surrogate-key": "own" }).end("hello");
+  });
+  cleanups.push(() => origin.close());
+  const store = `store: { redis: { url: "${redis.url}", deadline: 2s } }`;
+  const yaml = `origin: ${origin.url}\nadminToken: a-token-of-16-or-more\n${store}\n${ROUTES}`;
+  const start = async () => {
+    const sidecar = await startSidecarProcess(yaml);
+    cleanups.push(() => sidecar.stop());
+    return sidecar;
+  };
+  const [one, two] = await Promise.all([start(), start()]);
+  const live = async (sidecar: SidecarProcess, ...more: string[]) => {
+    const where = ["--live", "--admin", sidecar.admin, "--token", "a-token-of-16-or-more"];
+    return explain("GET", "http://app.test/articles/7", ...where, ...more);
+  };
+  const stored = async (sidecar: SidecarProcess) => JSON.parse((await live(sidecar, "--json")).stdout).stored;
+  expect(await stored(one)).toMatchObject({ answered: true, decision: "forward", reason: "uri-miss", response: null });
+  expect(requests).toBe(0);
+  await one.fetch("/articles/7");
+  await one.fetch("/articles/7");
+  expect((await stored(one)).response).toMatchObject({ state: "usable", tier: "memory", hits: 1 });
+  // The limit was charged by the two requests alone.
+  expect((await one.fetch("/articles/7")).headers.get("ratelimit")).toMatch(/r=997/);
+  expect(await stored(two)).toMatchObject({ decision: "fresh", response: { tier: "redis", hits: null } });
+  const purged = await runForebay(["purge", "tag", "own", "--admin", one.admin, "--wait"], {
+    env: { ...process.env, ADMIN_TOKEN: "a-token-of-16-or-more" },
+  });
+  expect(purged.code).toBe(0);
+  const { stdout } = await live(two);
+  expect(stdout).toMatch(/invalidated: may be validated/);
+  expect(stdout).toMatch(/because +tag:own at 20\d\d-.*Z, clock \d+/);
+  expect(requests).toBe(1);
+  const refused = await explain("GET", "http://app.test/a", "--live", "--admin", one.admin);
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
+});
+
+test("a lease under way is seen", async () => {
+  const redis = await startRedis();
+  cleanups.push(() => redis.stop());
+  const waiting = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  const origin = await startOrigin(async (_request, response) => {
+    asked.resolve();
+    await waiting.promise;
+    response.writeHead(200, { "cache-control": "max-age=60" }).end("hello");
+  });
+  cleanups.push(() => origin.close());
+  const sidecar = await startSidecarProcess(
+    `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
+  );
+  cleanups.push(() => sidecar.stop());
+  // Until it may read Redis it fetches without a lease.
+  const ready = async () => (await (await fetch(`${sidecar.admin}/readyz`)).text()).includes('"status":"ok"');
+  await vi.waitUntil(ready, { timeout: 20_000 });
+  const answer = sidecar.fetch("/articles/7");
+  await asked.promise;
+  const { stdout } = await explain("GET", "http://app.test/articles/7", "--live", "--admin", sidecar.admin);
+  waiting.resolve();
+  await answer;
+  expect(stdout).toMatch(/lease +a sidecar fetches it; its lease has \d+ ms left/);
+});
