@@ -83,7 +83,7 @@ export function specOf(command: Command): CommandSpec {
 /** What --help prints. */
 export function helpText(): string {
   const commands = Object.keys(COMMANDS) as Command[];
-  const own = commands.flatMap((command) => ownFlags(command).map((flag) => ({ flag, command })));
+  const own = [...new Set(commands.flatMap(ownFlags))];
   return [
     "forebay [command] [flags]",
     "",
@@ -97,7 +97,7 @@ export function helpText(): string {
     "",
     "Flags",
     ...[...SERVING, ...COMMON_FLAGS].map((name) => flagLine(name)),
-    ...own.map(({ flag, command }) => flagLine(flag, `${command}: `)),
+    ...own.map((flag) => flagLine(flag, `${commands.filter((each) => ownFlags(each).includes(flag)).join(", ")}: `)),
     "",
   ].join("\n");
 }

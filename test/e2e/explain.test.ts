@@ -35,6 +35,12 @@ async function fileWith(yaml: string): Promise<string> {
 const withoutToken = { env: { ...process.env, ADMIN_TOKEN: "", NO_COLOR: "" } };
 const explain = (...args: string[]) => runForebay(["explain", ...args], withoutToken);
 
+/** Resolves when it may read Redis; until then it knows nothing of what is stored, and fetches without a lease. */
+async function reading({ admin }: SidecarProcess): Promise<void> {
+  const isReady = async () => (await (await fetch(`${admin}/readyz`)).text()).includes('"status":"ok"');
+  await vi.waitUntil(isReady, { timeout: 20_000 });
+}
+
 test("without a sidecar the file is enough: route, client, limits, key, freshness, tags and what a write invalidates", async () => {
   const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
   const asked = [
@@ -112,6 +118,7 @@ test("a running sidecar says what is stored, without a request being counted", a
   const start = async () => {
     const sidecar = await startSidecarProcess(yaml);
     cleanups.push(() => sidecar.stop());
+    await reading(sidecar);
     return sidecar;
   };
   const [one, two] = await Promise.all([start(), start()]);
@@ -155,13 +162,25 @@ test("a lease under way is seen", async () => {
     `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
   );
   cleanups.push(() => sidecar.stop());
-  // Until it may read Redis it fetches without a lease.
-  const ready = async () => (await (await fetch(`${sidecar.admin}/readyz`)).text()).includes('"status":"ok"');
-  await vi.waitUntil(ready, { timeout: 20_000 });
+  await reading(sidecar);
   const answer = sidecar.fetch("/articles/7");
   await asked.promise;
   const { stdout } = await explain("GET", "http://app.test/articles/7", "--live", "--admin", sidecar.admin);
   waiting.resolve();
   await answer;
   expect(stdout).toMatch(/lease +a sidecar fetches it; its lease has \d+ ms left/);
+});
+
+test("a running sidecar explains by the configuration that is in use", async () => {
+  const yaml = "origin: http://127.0.0.1:9\nroutes: [{ path: /a, cache: { ttl: 1m } }]";
+  const sidecar = await startSidecarProcess(yaml);
+  cleanups.push(() => sidecar.stop());
+  const route = async () => {
+    const { stdout } = await explain("GET", "http://app.test/a/7", "--live", "--json", "--admin", sidecar.admin);
+    return JSON.parse(stdout).route?.id ?? null;
+  };
+  expect(await route()).toBeNull();
+  await writeFile(sidecar.file, yaml.replace("/a,", "'/a/:id',"));
+  await sidecar.line(({ msg }) => msg === "configuration replaced");
+  expect(await route()).toBe("/a/:id");
 });

@@ -93,6 +93,22 @@ describe("what is stored", () => {
     expect(stored).toMatchObject({ decision: "stale-while-revalidate" });
   });
 
+  it("is invalidated by what only the configuration in use has it carry", async () => {
+    const { world } = createKnown();
+    await world.request("/articles/7");
+    const text = YAML.replace("article:{id}", "late:{id}");
+    world.reload(text);
+    await world.store.purge(["tag:late:7"]);
+    const today = loadConfig({ file: "t.yaml", env: {}, readFile: () => `origin: http://127.0.0.1:9\n${text}` });
+    const asked = { method: "GET", url: "http://shop.test/articles/7", headers: [], from: "192.0.2.1" };
+    const said = await explain(
+      { ...asked, response: undefined },
+      { config: today, era: 2, now: () => world.now, store: world.store },
+    );
+    expect(said).toMatchObject({ value: { stored: { response: { state: "invalidated" } } } });
+    expect(said).toMatchObject({ value: { stored: { response: { because: [{ tag: "tag:late:7" }] } } } });
+  });
+
   it("is that of a GET where a write is asked about", async () => {
     const { world, ask } = createKnown();
     await world.request("/articles/7");
