@@ -36,6 +36,8 @@ export interface Explained {
   readonly visit: Visit | undefined;
 }
 
+const uncounted = () => ({ allowed: 0, refused: 0 });
+
 /** The returned function explains requests under `config`. `now`: epoch ms, when `sample` is to have come. `era`: as in Key. */
 export function createExplainer(config: Config, now: () => number, era = 0) {
   const visitFor = visiting(era);
@@ -47,7 +49,7 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
     const options = { global: config.rateLimit, clients, local: { charge: () => [] }, now };
     // A limiter of its own has nothing in reserve and remembers nobody: it says what it would ask.
     const { plan, keys, questions } = createLimiter(options).ask(request, route);
-    return planFor(config.rateLimit ?? [], route, clients).limits.map(({ name, rate, keyPrefix }) => {
+    return planFor(config.rateLimit ?? [], route, { clients, tally: uncounted }).limits.map(({ name, rate, keyPrefix }) => {
       const at = plan.limits.findIndex((limit) => limit.keyPrefix === keyPrefix);
       const { algorithm, limit, window, by, burst = limit, enforce, reserve, onStoreFailure } = rate;
       return {
