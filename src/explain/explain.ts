@@ -49,25 +49,27 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
     const options = { global: config.rateLimit, clients, local: { charge: () => [] }, now };
     // A limiter of its own has nothing in reserve and remembers nobody: it says what it would ask.
     const { plan, keys, questions } = createLimiter(options).ask(request, route);
-    return planFor(config.rateLimit ?? [], route, { clients, tally: uncounted }).limits.map(({ name, rate, keyPrefix }) => {
-      const at = plan.limits.findIndex((limit) => limit.keyPrefix === keyPrefix);
-      const { algorithm, limit, window, by, burst = limit, enforce, reserve, onStoreFailure } = rate;
-      return {
-        ...{
-          name: JSON.parse(name),
-          algorithm,
-          limit,
-          windowMs: window,
-          burst,
-          by,
-          enforced: enforce,
-          reserve,
-          onStoreFailure,
-        },
-        key: keys[at] ?? null,
-        client: questions[at]?.client ?? null,
-      };
-    });
+    return planFor(config.rateLimit ?? [], route, { clients, tally: uncounted }).limits.map(
+      ({ name, rate, keyPrefix }) => {
+        const at = plan.limits.findIndex((limit) => limit.keyPrefix === keyPrefix);
+        const { algorithm, limit, window, by, burst = limit, enforce, reserve, onStoreFailure } = rate;
+        return {
+          ...{
+            name: JSON.parse(name),
+            algorithm,
+            limit,
+            windowMs: window,
+            burst,
+            by,
+            enforced: enforce,
+            reserve,
+            onStoreFailure,
+          },
+          key: keys[at] ?? null,
+          client: questions[at]?.client ?? null,
+        };
+      },
+    );
   }
 
   return (received: Request, sample?: Sample): Explained => {
