@@ -4,6 +4,7 @@
 
 import { accessLog } from "./access.ts";
 import { createGate, type Gate } from "./admin/gate.ts";
+import type { Told } from "./cache/finding.ts";
 import type { Flights } from "./cache/flights.ts";
 import { createTagger } from "./cache/invalidation.ts";
 import { pathOf } from "./cache/key.ts";
@@ -42,6 +43,8 @@ export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
   readonly tracer: RequestTracer | undefined;
   readonly purges: Purges;
   readonly originFailed: FailureLog;
+  /** Hears what is found out about watched routes. */
+  readonly told: Told;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
   readonly log: Log;
@@ -79,8 +82,21 @@ export async function createGeneration(
   lasting: Lasting,
   { before, current }: Others,
 ): Promise<Generation> {
-  const { store, local, events, upstreams, endings, metering, tracer, purges, originFailed, flights, elapsed, log } =
-    lasting;
+  const {
+    store,
+    local,
+    events,
+    upstreams,
+    endings,
+    metering,
+    tracer,
+    purges,
+    originFailed,
+    flights,
+    elapsed,
+    told,
+    log,
+  } = lasting;
   const era = (before?.era ?? 0) + 1;
   const clients = createClients(config.trustedProxies);
   const now = Date.now;
@@ -118,6 +134,7 @@ export async function createGeneration(
     begin: tracer?.begin,
     era,
     flights,
+    told,
     invalidatedSince: (request) => (current().era === era ? NOTHING : current().invalidated(request)),
   });
   const lines = accessLog({ log, wanted: config.log, client: clients.bucket, random: Math.random });

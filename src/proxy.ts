@@ -4,6 +4,7 @@
 //   GET, HEAD on a cached route → look, the limits in the same trip → deliver, validate behind, or fetch
 
 import { type Cache, createCache } from "./cache/cache.ts";
+import type { Told } from "./cache/finding.ts";
 import type { Flights } from "./cache/flights.ts";
 import { isUnsafe, type Tagger } from "./cache/invalidation.ts";
 import { invalidatedByResponse } from "./cache/outcome.ts";
@@ -13,6 +14,7 @@ import type { Forward } from "./cache/reuse.ts";
 import { cacheStatus } from "./cache/status.ts";
 import type { StoredResponse } from "./cache/stored-response.ts";
 import { type Found, type Trace, timing, type Visit } from "./cache/visit.ts";
+import { createWatch, isWatched } from "./cache/watching.ts";
 import type { Signal } from "./http/abort.ts";
 import { believed, isLoop } from "./http/forwarding.ts";
 import { type Request, type Response, withFields } from "./http/message.ts";
@@ -59,6 +61,10 @@ export interface ProxyParts extends PassageParts {
   /** As the cache's (cache.ts). */
   readonly era?: number;
   readonly flights?: Flights;
+  /** Hears what is found out about routes in shadow mode and by verifying hits. */
+  readonly told?: Told;
+  /** Resolves after so many ms. */
+  readonly wait?: (ms: number) => Promise<void>;
   /** What an unsafe request invalidates by the configuration that has taken this one's place since it came. */
   readonly invalidatedSince?: (request: Request) => readonly string[];
 }
@@ -87,6 +93,7 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   const timed = timing(parts.elapsed);
   const origin = createOrigin(parts);
   const cache: Cache = createCache({ ...parts, origin });
+  const watch = createWatch({ told: () => {}, wait: inMs, ...parts, origin });
 
   function proxy(received: Request): Soon<Answer> {
     const request = asBelieved(received, clients);
@@ -119,7 +126,9 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
     const { request, route, params, asked, about } = exchange;
     const visit = cache.visit(request, policy, { tags: tagger.carried(route.id, request, params), trace: about });
     return andThen(cache.look(visit, asked.questions), (found) =>
-      limited(exchange, found.reading.verdicts, () => reuse(visit, found)),
+      limited(exchange, found.reading.verdicts, () =>
+        isWatched(policy) ? watch(visit, found, reuse) : reuse(visit, found),
+      ),
     );
   }
 
@@ -245,6 +254,11 @@ function answer({ status, fields, content, tunnel }: Response, about: About): An
 /** Why a request goes by the cache: bypass is the more specific reason (RFC 9211 §2.2). */
 function passReason({ request, route }: Exchange): Forward {
   return route.cache === false || request.upgrade !== undefined ? "bypass" : "method";
+}
+
+/** Holds up no end of the process. */
+function inMs(ms: number): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, ms).unref());
 }
 
 export function rawPath(target: string): string {

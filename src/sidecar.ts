@@ -5,6 +5,7 @@ import manifest from "../package.json" with { type: "json" };
 import { createAdmin } from "./admin/admin.ts";
 import { createFlights } from "./cache/flights.ts";
 import type { Config } from "./config/schema.ts";
+import { createDifferences } from "./differences.ts";
 import { createEndings } from "./endings.ts";
 import { createFailureLog, createGeneration, type Generation, type Lasting } from "./generation.ts";
 import type { Log } from "./log.ts";
@@ -46,13 +47,14 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   const endings = createEndings({ told: () => current.ended, elapsed });
   const purges = createPurges({ ...storage, log });
   const originFailed = createFailureLog(log);
+  const differences = createDifferences({ log, showQuery: () => current.config.log.query, now: Date.now });
   const tracer = await openTracer((request) => current.clients.bucket(request));
   const lasting: Lasting = {
     ...storage,
     ...{ upstreams, flights: createFlights(tallies.flights), limitTally: tallies.limit, forwarded: metrics.forwarded },
     // Where nobody can ask nothing is counted.
     metering: config.admin === false ? undefined : metrics.metering,
-    ...{ endings, tracer, purges, originFailed, elapsed, log },
+    ...{ endings, tracer, purges, originFailed, told: differences.told, elapsed, log },
   };
   const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
   const inUse = { current: (): Generation => current };
@@ -90,6 +92,7 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
       stats: metrics.stats,
       metrics: metrics.exposed,
       hasToken: () => (current.config.adminToken ?? "") !== "",
+      shadow: differences.status,
     }),
   );
   const listener = createListener((request) => current.handle(request), {

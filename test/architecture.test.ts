@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "request-ids": [],
   endings: ["type:http", "type:passage", "type:server", "type:store"],
   tracing: ["http", "runtime", "type:cache", "type:endings", "type:passage"],
+  differences: ["log", "type:admin", "type:cache"],
   storage: ["cache", "store", "log", "type:metrics", "type:limit", "type:config"],
   purges: ["admin", "cache", "limit", "store", "type:storage", "type:server", "type:config", "type:log"],
   metrics: [
@@ -66,7 +67,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type:tracing",
   ],
   reload: ["config", "type:admin", "type:log"],
-  sidecar: [...ALL, "endings", "tracing", "metrics", "storage", "purges", "generation", "reload", "explain"],
+  sidecar: [
+    ...ALL,
+    "differences",
+    "endings",
+    "tracing",
+    "metrics",
+    "storage",
+    "purges",
+    "generation",
+    "reload",
+    "explain",
+  ],
   cli: [...ALL, "sidecar", "explain", "type:reload"],
   main: [...ALL, "sidecar", "cli"],
 };

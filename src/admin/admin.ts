@@ -1,7 +1,7 @@
 // What does the operator's side ask of this process? Whether it lives (/healthz: restart it if not), whether it should
 // be sent requests (/readyz: it keeps serving while Redis is away, so that is "degraded" and still 200), to purge
-// (/api/purge), what it would do and why (/api/explain), what happens (/api/events), and which configuration is in use
-// (/api/config). Health is for everybody who gets here; the rest passes a gate (gate.ts).
+// (/api/purge), what it would do and why (/api/explain), what happens (/api/events), which configuration is in use
+// (/api/config), and whether caching is safe (/api/shadow). Health is for everybody who gets here; the rest passes a gate (gate.ts).
 // Answers Request with Response, like the proxy; which address it listens on is main.ts' affair.
 
 import type { Request, Response } from "../http/message.ts";
@@ -12,6 +12,7 @@ import { answerExplain, type Explain } from "./explaining.ts";
 import type { Gate } from "./gate.ts";
 import { json } from "./json.ts";
 import { answerPurge, type Purge } from "./purging.ts";
+import type { ShadowStatus } from "./shadow.ts";
 
 /** One part's state; `detail` is for a person. */
 export interface PartHealth {
@@ -36,6 +37,7 @@ interface AdminOptions {
   readonly metrics: () => Promise<Response>;
   /** Whether the gate asks for a token. */
   readonly hasToken: () => boolean;
+  readonly shadow: () => ShadowStatus;
 }
 
 interface Page {
@@ -48,7 +50,7 @@ interface Page {
 }
 
 const THERE_IS =
-  "There is /healthz, /readyz, /metrics, /api/purge, /api/explain, /api/config, /api/stats and /api/events.";
+  "There is /healthz, /readyz, /metrics, /api/purge, /api/explain, /api/config, /api/stats, /api/shadow and /api/events.";
 
 /** The handler of the admin listener. Never throws, never rejects. */
 export function createAdmin(options: AdminOptions): (request: Request) => Response | Promise<Response> {
@@ -62,6 +64,7 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
     ["/api/explain", { method: "GET", isGated: true, answer: (request) => answerExplain(request, options.explain) }],
     ["/api/config", { method: "GET", isGated: true, answer: () => json(200, options.config()) }],
     ["/api/stats", { method: "GET", isGated: true, answer: () => json(200, options.stats()) }],
+    ["/api/shadow", { method: "GET", isGated: true, answer: () => json(200, options.shadow()) }],
     ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],
   ] satisfies [string, Page][]);
   return (request) => {

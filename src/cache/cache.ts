@@ -11,7 +11,7 @@ import type { CachePolicy } from "./policy.ts";
 import { isDueAhead } from "./refresh-ahead.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
-import { decide, type Found, type Trace, timing, type Visit, visiting } from "./visit.ts";
+import { behind, decide, type Found, type Trace, timing, type Visit, visiting } from "./visit.ts";
 
 export interface Cache {
   /** A GET or HEAD on a route with this policy; `tags` are what its response carries. */
@@ -73,10 +73,7 @@ export function createCache({ store, origin, broken, now, elapsed, random, era =
       return refreshAhead > 0 && isDueAhead(stored, { refreshAhead, now: now(), random: random() });
     },
     validateBehind(visit, found) {
-      // Time that no client waits for is not the request's.
-      const { requestId, route, traceId, limit, span } = visit.trace;
-      const trace = { requestId, route, traceId, limit, span, cache: "stale", msStore: 0, msOrigin: 0 };
-      void collapsing.validateBehind({ ...visit, trace }, found);
+      void collapsing.validateBehind(behind(visit), found);
     },
     fetch: collapsing.fetch,
   };

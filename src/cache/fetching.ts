@@ -8,11 +8,10 @@ import type { Soon, Store } from "../store/store.ts";
 import { clientHolds, deliver, fieldsOf304 } from "./delivery.ts";
 import { createFill } from "./fill.ts";
 import type { Arriving, Ending } from "./flights.ts";
-import { currentAge, keepSeconds } from "./freshness.ts";
 import { asGet, heedHead } from "./head.ts";
 import { isOfTheRequest, judged, type Refusal } from "./judging.ts";
 import { type Leash, leashed } from "./leash.ts";
-import { marks } from "./marks.ts";
+import { kept, marks } from "./marks.ts";
 import { responseTags, withOwnTags } from "./own-tags.ts";
 import { type Forward, isPartial, type Reuse } from "./reuse.ts";
 import { mayOffer, named, type Offer, offers } from "./siblings.ts";
@@ -226,11 +225,7 @@ export function createFetch({ store, origin, broken, now, timed, random }: Fetch
   }
 
   function keep(visit: Visit, found: Found, value: StoredResponse, status = value.status): Ending {
-    const { stamp, tags, names, variant } = marks(visit, found, value);
-    const at = now();
-    const freshUntil = value.alwaysValidate ? at : at + (value.lifetime - currentAge(value, at)) * 1000;
-    const keepUntil = Math.max(at, freshUntil) + keepSeconds(value) * 1000;
-    const stored = { value, stamp, tags, freshUntil, keepUntil };
+    const { names, variant, stored } = kept(visit, found, { value, now: now() });
     if (found.reading.fence.shared) void store.put(visit.key, names, stored);
     return { kind: "stored", status, stored, names, variant };
   }

@@ -28,6 +28,11 @@ export function primaryKey(request: Request, policy: CachePolicy): string {
   return form.cookies.length === 0 ? key : key + cookiesPart(form.cookies, request.fields);
 }
 
+/** The primary key of what a route in shadow mode would have stored: none of a route that answers from the store is ever like it. */
+export function shadowKey(request: Request, policy: CachePolicy): string {
+  return `~${primaryKey(request, policy)}`;
+}
+
 /** Which of a key's variants a request asks for where they differ by `names` (lower-case, sorted): injective text. */
 export function variantKey(names: readonly string[], fields: Fields): string {
   let key = "";

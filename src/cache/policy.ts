@@ -2,6 +2,10 @@
 // in RFC 9111, waits in milliseconds, sizes in bytes. config/schema.ts makes these from YAML.
 
 export interface CachePolicy {
+  /** "shadow": every request goes to the origin, and beside it the cache is run as if (shadow.ts). */
+  readonly mode: "on" | "shadow";
+  /** The share, 0 to 1, of the hits that the origin is asked for again, to compare (verifying.ts). */
+  readonly verify: number;
   /** Freshness lifetime where the origin states none, seconds; undefined: such responses are not stored. */
   readonly ttl: number | undefined;
   /** `ttl` wins over the origin's freshness, never over no-store and private. */

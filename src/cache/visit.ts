@@ -3,7 +3,7 @@
 
 import type { Fields, Request } from "../http/message.ts";
 import type { Asker, Key, Reading, Soon } from "../store/store.ts";
-import { primaryKey, variantKey } from "./key.ts";
+import { primaryKey, shadowKey, variantKey } from "./key.ts";
 import type { CachePolicy } from "./policy.ts";
 import { type Reuse, reuse } from "./reuse.ts";
 import type { StoredResponse } from "./stored-response.ts";
@@ -70,9 +70,17 @@ export interface Visit {
 export function visiting(era: number) {
   return (request: Request, policy: CachePolicy, { tags, trace }: Pick<Visit, "tags" | "trace">): Visit => {
     const variant = (names: readonly string[]) => variantKey(names, request.fields);
-    const key = { primary: primaryKey(request, policy), variant, era, asker: trace };
+    const primary = policy.mode === "shadow" ? shadowKey(request, policy) : primaryKey(request, policy);
+    const key = { primary, variant, era, asker: trace };
     return { request, policy, key, tags, trace };
   };
+}
+
+/** The visit for what is done behind its client's back: time that no client waits for is not the request's. */
+export function behind(visit: Visit): Visit {
+  const { requestId, route, traceId, limit, span } = visit.trace;
+  const trace = { requestId, route, traceId, limit, span, cache: "stale", msStore: 0, msOrigin: 0 };
+  return { ...visit, trace };
 }
 
 /** A look at the store, and what it means for the request. */

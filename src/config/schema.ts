@@ -81,6 +81,14 @@ const origin = mapping({
 });
 
 const cache = mapping({
+  mode: oneOf(["on", "shadow"])
+    .prefault("on")
+    .describe("`shadow`: nothing is answered from the cache; what would have been is counted and compared."),
+  verify: share("0.1%")
+    .prefault("0%")
+    .describe(
+      "For which share of the hits the origin is asked again behind the client's back, to report what differs.",
+    ),
   ttl: seconds().optional().describe("Freshness lifetime where the origin states none."),
   override: flag().prefault(false).describe("`ttl` wins over the origin's freshness, never over no-store and private."),
   statuses: z

@@ -25,6 +25,7 @@ function ask(target: string, { method = "GET", isReady = true, store = OK }: Par
     gate: () => problem(403, "Not here."),
     purge: () => Promise.reject(new Error("a purge got through")),
     explain: () => Promise.reject(new Error("a question got through")),
+    shadow: () => ({ since: "2026-01-01T00:00:00.000Z", routes: {}, differences: [] }),
     config: () => ({
       generation: 1,
       since: "2026-01-01T00:00:00.000Z",

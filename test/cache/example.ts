@@ -31,6 +31,8 @@ export function aRequest(target = "/", fields: Fields = [], more: Partial<Reques
 export function aPolicy(more: Partial<CachePolicy> = {}): CachePolicy {
   return {
     ttl: undefined,
+    mode: "on",
+    verify: 0,
     override: false,
     statuses: {},
     jitter: 0,

@@ -391,6 +391,8 @@ describe("a loaded configuration", () => {
             refreshAhead: 0,
             heuristic: false,
             clientDirectives: "honor",
+            mode: "on",
+            verify: 0,
             setCookie: "refuse",
             staleWhileRevalidate: 0,
             staleIfError: 0,

@@ -2,6 +2,7 @@
 // proxies of one world share the store and the clock, as sidecars share a Redis.
 
 import { responseCodec } from "../../src/cache/codec.ts";
+import type { Finding, Told } from "../../src/cache/finding.ts";
 import { createFlights } from "../../src/cache/flights.ts";
 import { createTagger } from "../../src/cache/invalidation.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
@@ -53,6 +54,10 @@ export interface World {
   /** What broke off on its way into the store: the target, and why. */
   readonly broken: string[];
   readonly store: Store<StoredResponse>;
+  /** What was found about watched routes. */
+  readonly found: Finding[];
+  /** Ends the waits that have begun, and lets what waited go on. */
+  settle(): Promise<void>;
   request(target: string, asked?: Asked): Promise<Got>;
   /** From now on with another configuration; requests under way end on the old one. */
   reload(yaml: string): void;
@@ -60,13 +65,19 @@ export interface World {
   answer(target: string, asked?: Asked): Promise<Answer>;
 }
 
-/** `yaml` without `origin`. */
-export function createWorld(yaml: string, makeStore?: (now: () => number) => Store<StoredResponse>): World {
+/** `yaml` without `origin`. `told` hears what is found about watched routes. */
+export function createWorld(
+  yaml: string,
+  makeStore?: (now: () => number) => Store<StoredResponse>,
+  told?: (now: () => number) => Told,
+): World {
   const time = { now: Date.UTC(2026, 0, 1) };
   const now = () => time.now;
   const store = makeStore?.(now) ?? createMemoryStore({ maxBytes: 1 << 24, slots: 4096, codec: responseCodec, now });
   const local = createLimits({ now, max: 1000 });
   const flights = createFlights();
+  const hear = told?.(now);
+  const waits: (() => void)[] = [];
 
   function generation(text: string, before?: Generation): Generation {
     const read = loadConfig({ file: "test.yaml", env: {}, readFile: () => `origin: http://127.0.0.1:9\n${text}` });
@@ -102,6 +113,11 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
       random: () => world.random,
       era,
       flights,
+      told(visit, finding) {
+        world.found.push(finding);
+        hear?.(visit, finding);
+      },
+      wait: () => new Promise((resolve) => waits.push(resolve)),
       invalidatedSince: (request) => (current.era === era ? [] : current.invalidated(request)),
     });
     return { config, era, proxy, invalidated };
@@ -120,6 +136,14 @@ export function createWorld(yaml: string, makeStore?: (now: () => number) => Sto
     seen: [],
     broken: [],
     store,
+    found: [],
+    async settle() {
+      // A turn for what is begun behind an answer, one for what it asks, one for what it waited for.
+      for (let turn = 0; turn < 4; turn++) {
+        await new Promise((resolve) => setImmediate(resolve));
+        for (const end of waits.splice(0)) end();
+      }
+    },
     reload: (text) => {
       current = generation(text, current);
     },
