@@ -62,6 +62,8 @@ export function createShadow({ store, origin, told, judge, now, random }: Shadow
   /** The cache would have answered: with what is stored. */
   function beside(visit: Visit, { stored, ttl }: Extract<Reuse, { kind: "fresh" }>, arrival: Arrival): Response {
     const { response, requestTime, responseTime } = arrival;
+    // The client takes it stale: then it may well be another.
+    if (ttl < 0) return answered(response, response.content, `hit; ttl=${ttl}`);
     const essence = essenceIn(stored.body);
     const content = overheard(response.content, (digest) => {
       if (digest === undefined || essence === undefined) return told(visit, { kind: "unjudged", why: "failed" });
@@ -117,9 +119,9 @@ export function createShadow({ store, origin, told, judge, now, random }: Shadow
   }
 }
 
-function wouldBe({ kind }: Reuse): "would-hit" | "would-stale" | "would-miss" {
-  if (kind === "fresh") return "would-hit";
-  return kind === "stale-while-revalidate" ? "would-stale" : "would-miss";
+function wouldBe(decision: Reuse): "would-hit" | "would-stale" | "would-miss" {
+  if (decision.kind !== "fresh" && decision.kind !== "stale-while-revalidate") return "would-miss";
+  return decision.ttl < 0 ? "would-stale" : "would-hit";
 }
 
 /** RFC 9211 §2.8: `detail` says what Cache-Status would have said. */

@@ -26,7 +26,8 @@ export function createWatch(parts: Omit<ShadowParts, "judge"> & JudgeParts): Wat
     const { policy } = visit;
     if (policy.mode === "shadow") return shadow(visit, found);
     const { decision } = found;
-    if (decision.kind === "fresh" && parts.random() < policy.verify) verify(visit, decision.stored);
+    const isFresh = decision.kind === "fresh" && decision.ttl >= 0;
+    if (isFresh && parts.random() < policy.verify) verify(visit, decision.stored);
     return reuse(visit, found);
   };
 }

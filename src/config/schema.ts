@@ -87,7 +87,7 @@ const cache = mapping({
   verify: share("0.1%")
     .prefault("0%")
     .describe(
-      "For which share of the hits the origin is asked again behind the client's back, to report what differs.",
+      "For which share of the hits the origin is asked again behind the client's back, to report what differs. Not with `mode: shadow`, which compares all.",
     ),
   ttl: seconds().optional().describe("Freshness lifetime where the origin states none."),
   override: flag().prefault(false).describe("`ttl` wins over the origin's freshness, never over no-store and private."),

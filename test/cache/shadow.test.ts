@@ -149,6 +149,17 @@ describe("the cache as if", () => {
     expect((await world.request("/a")).cacheStatus).toContain("shadow: hit; ttl=-1");
     expect((await world.request("/a")).cacheStatus).toContain("shadow: hit; ttl=60");
   });
+
+  it("does not compare what a client would have taken stale", async () => {
+    const world = createWorld("routes: [{ path: /*, cache: { mode: shadow, ttl: 1m, staleIfError: 1m } }]");
+    await world.request("/a");
+    world.now += 61_000;
+    world.origin = () => respond("new");
+    const answer = await world.request("/a", { fields: ["Cache-Control", "max-stale"] });
+    expect(answer.cacheStatus).toContain("shadow: hit; ttl=-1");
+    await world.settle();
+    expect(kinds(world)).toEqual(["would-miss", "would-stale"]);
+  });
 });
 
 describe("a difference", () => {

@@ -1,0 +1,83 @@
+// A team proves that caching is safe: a real origin whose cart depends on a cookie that nobody has keyed, first in shadow
+// mode, then with verified hits.
+
+import { afterEach, expect, it } from "vitest";
+import type { ShadowStatus } from "../../src/admin/shadow.ts";
+import { startOrigin } from "../support/origin.ts";
+import { type Line, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+
+const closing: (() => unknown)[] = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+async function started(yaml: string): Promise<SidecarProcess> {
+  const sidecar = await startSidecarProcess(yaml);
+  closing.push(sidecar.stop);
+  return sidecar;
+}
+
+async function startShop() {
+  const shop = await startOrigin(({ url, headers }, response) => {
+    const isPersonal = url?.startsWith("/cart") && headers.cookie !== undefined;
+    response.end(isPersonal ? `the cart of ${headers.cookie}` : "for everybody");
+  });
+  closing.push(shop.close);
+  return shop;
+}
+
+const isDifference = ({ msg }: Line) => msg === "a cached answer would not be the origin's";
+const shadowOf = async (sidecar: SidecarProcess) =>
+  (await (await fetch(`${sidecar.admin}/api/shadow`)).json()) as ShadowStatus;
+const as = (session: string) => ({ headers: { cookie: `session=${session}` } });
+
+it("shadow mode answers from the origin alone, counts the hits and finds the key that depends on a cookie", async () => {
+  const shop = await startShop();
+  const sidecar = await started(`origin: ${shop.url}\nroutes:\n  - path: /*\n    cache: { mode: shadow, ttl: 1m }\n`);
+  const first = await sidecar.fetch("/cart?step=1", as("alice"));
+  expect(first.headers.get("cache-status")).toBe('forebay; fwd=bypass; fwd-status=200; detail="shadow: fwd=uri-miss"');
+  await sidecar.fetch("/products");
+  await sidecar.fetch("/products");
+  const bob = await sidecar.fetch("/cart?step=1", as("bob"));
+  expect(bob.headers.get("cache-status")).toMatch(/detail="shadow: hit; ttl=\d+"$/);
+  expect(await bob.text()).toBe("the cart of session=bob");
+
+  const unclear = await sidecar.line(isDifference);
+  expect(unclear).toMatchObject({ route: "/*", key: "app.test/cart?...", verdict: "unclear", aspects: ["content"] });
+  const access = await sidecar.line(({ msg, cache }) => msg === "request" && cache === "would-hit");
+  expect(access).toMatchObject({ status: 200 });
+
+  await sidecar.fetch("/cart?step=1", as("alice"));
+  await sidecar.line(isDifference, sidecar.lines.indexOf(unclear) + 1);
+  expect(await shadowOf(sidecar)).toMatchObject({
+    routes: { "/*": { wouldHit: 3, wouldMiss: 2, same: 2, different: 1 } },
+    differences: [{ key: "app.test/cart?...", verdict: "clients", requestFields: ["cookie:session"] }],
+  });
+  expect(shop.count()).toBe(5);
+  expect(JSON.stringify(sidecar.lines)).not.toMatch(/alice|bob|step=1/);
+});
+
+it("a verified hit finds it too, without the client's waiting", async () => {
+  const shop = await startShop();
+  const sidecar = await started(`origin: ${shop.url}\nroutes:\n  - path: /*\n    cache: { verify: 100%, ttl: 1m }\n`);
+  await sidecar.fetch("/cart");
+  const bob = await sidecar.fetch("/cart", as("bob"));
+  expect(await bob.text()).toBe("for everybody"); // which is what is proved
+  expect(await sidecar.line(isDifference)).toMatchObject({
+    by: "verify",
+    verdict: "clients",
+    requestFields: ["cookie"],
+  });
+  expect(await shadowOf(sidecar)).toMatchObject({ routes: { "/*": { different: 1 } } });
+  expect(shop.count("/cart")).toBe(3);
+});
+
+it("GET /api/shadow is gated", async () => {
+  const shop = await startShop();
+  const token = "0123456789abcdef";
+  const sidecar = await started(`origin: ${shop.url}\nadminToken: ${token}\n`);
+  expect((await fetch(`${sidecar.admin}/api/shadow`)).status).toBe(401);
+  const told = await fetch(`${sidecar.admin}/api/shadow`, { headers: { authorization: `Bearer ${token}` } });
+  expect(await told.json()).toMatchObject({ routes: {}, differences: [] });
+});
