@@ -80,6 +80,22 @@ it("an answer that changes at the origin while it is fresh is the origin's doing
   expect(status().differences).toMatchObject([{ verdict: "origin", count: 3 }]);
 });
 
+it("the stored answer proves nothing where it was asked for before the other one came", async () => {
+  const { world, status } = watched();
+  world.origin = () => respond("old");
+  await world.request("/a", as("a"));
+  const slow = Promise.withResolvers<ReturnType<typeof respond>>();
+  world.origin = () => slow.promise;
+  const pending = world.request("/a", as("a"));
+  world.now += 1000;
+  world.origin = () => respond("new");
+  await world.request("/a", as("b"));
+  await world.settle();
+  slow.resolve(respond("old"));
+  await pending;
+  expect(status()).toMatchObject({ routes: { "/*": { same: 1 } }, differences: [{ verdict: "unclear" }] });
+});
+
 it("verified hits are told with them", async () => {
   const { world, status } = watched("routes: [{ path: /*, cache: { ttl: 1m, verify: 100% } }]");
   world.origin = ({ fields }) => respond(fields.includes("Cookie") ? "yours" : "anybody's");

@@ -44,6 +44,16 @@ it("only the sample is, and no HEAD", async () => {
   expect(world.seen).toHaveLength(1);
 });
 
+it("what a client takes stale is not", async () => {
+  const world = createWorld("routes: [{ path: /*, cache: { ttl: 1m, staleIfError: 1m, verify: 100% } }]");
+  await world.request("/a");
+  world.now += 61_000;
+  const stale = await world.request("/a", { fields: ["Cache-Control", "max-stale"] });
+  expect(stale.cacheStatus).toBe("forebay; hit; ttl=-1");
+  await world.settle();
+  expect(world.seen).toHaveLength(1);
+});
+
 it("a difference is told, and changes nothing that is stored", async () => {
   const world = verified();
   world.origin = () => respond("old");
