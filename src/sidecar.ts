@@ -43,6 +43,7 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
     ...{ tallies, events, health, now, elapsed, version: manifest.version, figures: processFigures },
     showQuery: () => current.config.log.query,
     logDropped: log.dropped,
+    compared: () => differences.status().routes,
   });
   const endings = createEndings({ told: () => current.ended, elapsed });
   const purges = createPurges({ ...storage, log });

@@ -17,6 +17,8 @@ export interface Sources {
   /** How late a timer of ours was. */
   readonly loopDelay: Histogram;
   readonly isStoreOk: () => boolean;
+  /** By route. */
+  readonly compared: () => Readonly<Record<string, { readonly same: number; readonly different: number }>>;
   readonly logDropped: () => number;
   readonly figures: () => ProcessFigures;
   readonly version: string;
@@ -89,6 +91,18 @@ export const CATALOGUE: readonly Metric[] = [
       for (const [limit, { allowed, refused }] of tallies.limits) {
         yield { labels: { limit, result: "allowed" }, value: allowed };
         yield { labels: { limit, result: "refused" }, value: refused };
+      }
+    },
+  },
+  {
+    name: "forebay_compared_total",
+    type: "counter",
+    help: "Answers of the origin compared with what the cache would have given (`mode: shadow`) or had given (`verify`), and whether they differed.",
+    labels: ["route", "result"],
+    *read({ compared }) {
+      for (const [route, { same, different }] of Object.entries(compared())) {
+        yield { labels: { route, result: "same" }, value: same };
+        yield { labels: { route, result: "different" }, value: different };
       }
     },
   },

@@ -12,7 +12,7 @@ import { statsOf } from "./stats.ts";
 import { TopKeys } from "./top-keys.ts";
 import { Traffic } from "./traffic.ts";
 
-interface MetricsParts extends Pick<Sources, "tallies" | "logDropped" | "figures" | "version"> {
+interface MetricsParts extends Pick<Sources, "tallies" | "compared" | "logDropped" | "figures" | "version"> {
   readonly events: Pick<Events, "id" | "listen">;
   readonly health: Parameters<typeof statsOf>[0]["health"];
   /** Whether query values may be told. */
