@@ -22,6 +22,10 @@ export const COMMON_FLAGS: readonly string[] = ["help", "version"];
 
 const SERVING: readonly string[] = ["config", "origin", "listen", "admin", "redis", "log-level", "no-watch"];
 
+const TRYING: readonly string[] = [
+  ...["origin", "path", "access-log", "config", "redis", "ttl", "seconds", "connections", "yes", "json", "svg", "html"],
+];
+
 export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   config: { value: "FILE", short: "c", help: "the configuration; proxy.config.yaml where there is one" },
   origin: { value: "URL", help: "the service behind" },
@@ -30,6 +34,17 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   redis: { value: "URL", help: "the Redis that all sidecars share" },
   "log-level": { value: "LEVEL", help: "debug, info, warn, error or silent" },
   "no-watch": { help: "read the configuration again on SIGHUP only, not when its file changes" },
+  path: { value: "PATH", repeats: true, help: "what is asked for; more than once for several" },
+  "access-log": {
+    value: "FILE",
+    help: "what is asked for, by a log (common, combined, JSON lines); predicts hit ratios",
+  },
+  ttl: { value: "DURATION", help: "TTL where the service states none; 1m" },
+  seconds: { value: "N", help: "of load, half directly, half through Forebay; 10" },
+  connections: { value: "N", help: "that ask at the same time; 10" },
+  yes: { help: "ask a service that is not on this machine" },
+  svg: { value: "FILE", help: "write a picture of the result" },
+  html: { value: "FILE", help: "write a page with a picture of the result" },
   out: { value: "DIR", help: "where to write; - prints instead" },
   force: { help: "overwrite what is there" },
   json: { help: "one JSON object instead of lines" },
@@ -51,6 +66,10 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
 export const COMMANDS = {
   serve: { help: "serve; the default", flags: SERVING },
   demo: { help: "serve a slow sample origin and Forebay in front of it", flags: SERVING },
+  try: {
+    help: "measure a service of yours with and without Forebay in front, or predict by an access log",
+    flags: TRYING,
+  },
   check: {
     help: "say what is wrong or dangerous in the configuration, run its tests, and serve nothing",
     flags: [...SERVING, "json", "strict", "ask"],

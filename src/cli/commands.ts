@@ -48,6 +48,7 @@ type Given = Extract<Arguments, { kind: "run" }>;
 const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Promise<number>>> = {
   serve: ({ flags }) => serve(flags),
   demo: ({ flags }) => demo(flags),
+  try: async ({ given }) => (await import("./try/try.ts")).tryOut(given),
   check,
   async explain(given) {
     const { explain } = await import("./explain.ts");
