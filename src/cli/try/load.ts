@@ -47,7 +47,6 @@ export interface LoadResult {
   readonly isCutShort: boolean;
 }
 
-const MAX_ROUNDS = 20;
 /** A round with so many errors is ended: a connection that is refused is tried again at once. */
 const BAILOUT = 200;
 const TIMEOUT_SECONDS = 10;
@@ -57,7 +56,7 @@ const MAX_CONNECTION_TARGETS = 1000;
 
 /** Runs the load. Rejects where Forebay ends; what the origin does to requests is in the result. */
 export async function compareUnderLoad(ask: LoadAsk, serving: Serving): Promise<LoadResult> {
-  const rounds = Math.max(2, Math.min(MAX_ROUNDS, Math.round(ask.seconds / 2)));
+  const rounds = Math.max(2, Math.round(ask.seconds / 2));
   const seconds = ask.seconds / rounds / 2;
   const [direct, forebay] = [createTally(), createTally()];
   const before = await serving.counted();

@@ -40,7 +40,8 @@ const STYLE = `
 /** An SVG document. `about`: what was asked, one line. */
 export function picture({ load, prediction }: TryResult, about: string): string {
   const parts: string[] = [];
-  let top = 66;
+  const lines = wrapped(about, 108).slice(0, 4);
+  let top = 50 + lines.length * 16;
   for (const drawn of [load && loadPart(load, top), prediction && ((at: number) => predictionPart(prediction, at))]) {
     if (drawn === undefined) continue;
     const { svg, bottom } = typeof drawn === "function" ? drawn(top) : drawn;
@@ -53,7 +54,7 @@ export function picture({ load, prediction }: TryResult, about: string): string 
 </style>
 <rect class="page" width="${WIDTH}" height="${top}"/>
 <text class="title" x="${MARGIN}" y="28">With and without Forebay</text>
-<text class="faint" x="${MARGIN}" y="48">${escaped(shortened(about, 110))}</text>
+${lines.map((line, index) => text({ x: MARGIN, y: 48 + index * 16, kind: "faint" }, line)).join("\n")}
 ${parts.join("\n")}
 </svg>
 `;
@@ -93,14 +94,14 @@ function loadPart({ direct, forebay }: LoadResult, top: number): Drawn {
   const figures: [string, (side: Side) => number | undefined, (value: number) => string][] = [
     ["requests/s; more is better", ({ requestsPerSecond }) => requestsPerSecond, countText],
     ["p50; less is better", ({ p50Ms }) => p50Ms, msText],
-    ["p99", ({ p99Ms }) => p99Ms, msText],
+    ["p99; less is better", ({ p99Ms }) => p99Ms, msText],
     [
       "origin requests per 1,000; less is better",
       ({ originRequests, requests }) => (requests === 0 ? undefined : (originRequests / requests) * 1000),
       (value) => value.toFixed(value > 0 && value < 10 ? 2 : 0),
     ],
     [
-      "bytes from the origin per request",
+      "bytes from the origin per request; less is better",
       ({ originBytes, requests }) => (requests === 0 ? undefined : originBytes / requests),
       bytesText,
     ],
@@ -186,6 +187,17 @@ interface Place {
 function text({ x, y, kind, anchor }: Place, content: string): string {
   const attributes = `${kind === undefined ? "" : ` class="${kind}"`}${anchor === undefined ? "" : ` text-anchor="${anchor}"`}`;
   return `<text x="${x.toFixed(1)}" y="${y}"${attributes}>${escaped(content)}</text>`;
+}
+
+/** Lines of so many characters, broken between words where there are any. */
+function wrapped(text: string, chars: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < chars) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(shortened(word, chars));
+  }
+  return lines;
 }
 
 function shortened(text: string, chars: number): string {

@@ -65,7 +65,7 @@ function predictionText(prediction: Prediction, log: LogCounts): string {
   const all = shown.length > 1 ? [...shown, total] : [total];
   const part = (title: string, show: (cell: Cell, row: PredictedRow) => string) =>
     table([
-      [title, "requests", ...columns.map(({ name }) => name)],
+      [title, "requests", ...columns.map(({ name }) => nameText(name))],
       ...all.map((row) => [nameText(row.route), countText(row.requests), ...row.cells.map((cell) => show(cell, row))]),
     ]);
   const more = rows.length > MAX_ROWS ? [`${rows.length - MAX_ROWS} more rows are part of "all".`] : [];
@@ -77,20 +77,22 @@ function predictionText(prediction: Prediction, log: LogCounts): string {
     part("load left for the origin", ({ originRequests }, { requests }) => shareText(originRequests, requests)),
     "",
     part("stored, at the most", ({ storedBytes }) => bytesText(storedBytes)),
-    ...[...more, ...noteLines(prediction, log)].map((line) => `\n${line}`),
+    "",
+    ...more,
+    ...noteLines(prediction, log),
   ].join("\n");
 }
 
 /** What makes the figures worth less than they seem. */
 function noteLines({ unrouted, unsized, hiddenQueries, dropped }: Prediction, log: LogCounts): string[] {
-  const line = (count: number, text: string) => (count === 0 ? [] : [`${countText(count)} ${text}`]);
+  const line = (what: string, count: number, tail = "") => (count === 0 ? [] : [`${what}: ${countText(count)}${tail}`]);
   return [
-    ...line(log.malformed, `lines could not be read, the first of them line ${log.firstMalformed}.`),
-    ...line(log.other, "lines are about no request."),
-    ...line(unrouted, "requests match no route: Forebay would answer them with 404. They are left out."),
-    ...line(unsized, "responses without a size in the log were taken as empty."),
-    ...line(hiddenQueries, "requests without their query in the log: different ones look alike, and hits too many."),
-    ...line(dropped, "responses were forgotten because more were stored than are simulated."),
+    ...line("Lines that could not be read", log.malformed, `, the first is line ${log.firstMalformed}`),
+    ...line("Lines about no request", log.other),
+    ...line("Requests that match no route, and would get a 404 (left out)", unrouted),
+    ...line("Reads without a size in the log (taken as empty)", unsized),
+    ...line("Requests whose query is not in the log (different ones look alike: too many hits)", hiddenQueries),
+    ...line("Responses forgotten, because no more are simulated at one time", dropped),
     "A log does not tell which answers set cookies, vary or forbid caching: try a sample of them with --origin.",
   ];
 }
@@ -120,16 +122,17 @@ export function msText(ms: number | undefined): string {
 export function bytesText(bytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let [value, unit] = [bytes, 0];
-  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
+  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
   return `${unit === 0 || value >= 100 ? countText(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Never "100.0 %" of what is not all. */
+/** Never "100.0 %" of what is not all, nor "0.0 %" of what is more than nothing. */
 export function shareText(part: number, whole: number): string {
   if (whole === 0) return "-";
   const percent = (part / whole) * 100;
-  const shown = part < whole ? Math.min(percent, 99.99) : percent;
-  return `${shown > 99.9 && shown < 100 ? shown.toFixed(2) : shown.toFixed(1)} %`;
+  const shown = part === 0 || part === whole ? percent : Math.max(0.01, Math.min(percent, 99.99));
+  const isNearEnd = (shown > 99.9 && shown < 100) || (shown > 0 && shown < 0.1);
+  return `${shown.toFixed(isNearEnd ? 2 : 1)} %`;
 }
 
 function perThousand(part: number, whole: number): string {
