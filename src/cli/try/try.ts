@@ -29,7 +29,11 @@ const ANSWER_MS = 10_000;
 export async function tryOut(given: ReadonlyMap<string, readonly string[]>): Promise<number> {
   const plan = planOf({ given, env: process.env, prefix: `forebay-try-${randomBytes(6).toString("hex")}` });
   const ending = new AbortController();
-  const end = () => ending.abort();
+  const end = () => {
+    // A second one does not wait; what was started ends when this process has.
+    if (ending.signal.aborted) process.exit(STOPPED);
+    ending.abort();
+  };
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, end);
   try {
     return await attempt(plan, ending.signal);
