@@ -43,7 +43,7 @@ it("a service is asked in turns, directly and through Forebay, and what reached 
     errors: 0,
     hits: 0,
     statuses: { 200: direct.requests },
-    originRequests: direct.requests,
+    originRequests: direct.sent,
   });
   expect(forebay).toMatchObject({ errors: 0, originRequests: 2, statuses: { 200: forebay.requests } });
   expect(forebay.hits + forebay.collapsed).toBe(forebay.requests - 2);
@@ -51,7 +51,7 @@ it("a service is asked in turns, directly and through Forebay, and what reached 
   expect(forebay.originBytes).toBeLessThan(2 * 1000);
   expect(forebay.clientBytes).toBeGreaterThan(forebay.requests * 500);
   // What was under way when a round ended, and the first look whether anybody is there.
-  expect(origin.seen.length - direct.requests - 2).toBeLessThanOrEqual(1 + 2 * 3);
+  expect(Math.abs(origin.seen.length - direct.sent - 2)).toBeLessThanOrEqual(1 + 2 * 3);
   expect(new Set(origin.seen.map(({ method }) => method))).toEqual(new Set(["GET"]));
   expect(new Set(origin.seen.map(({ headers }) => headers.host))).toEqual(new Set([new URL(origin.url).host]));
 });

@@ -19,7 +19,9 @@ export interface LoadAsk {
 
 /** What one side did, all rounds together. */
 export interface Side {
+  /** Answered; `sent` counts those too that the end of a round cut off: the origin had them. */
   readonly requests: number;
+  readonly sent: number;
   readonly seconds: number;
   readonly requestsPerSecond: number;
   /** undefined: there was no answer. */
@@ -80,7 +82,7 @@ export async function compareUnderLoad(ask: LoadAsk, serving: Serving): Promise<
   const own = direct.side();
   return {
     ...{ rounds, isCutShort },
-    direct: { ...own, originRequests: own.requests, originBytes: own.clientBytes },
+    direct: { ...own, originRequests: own.sent, originBytes: own.clientBytes },
     forebay: {
       ...forebay.side(),
       originRequests: after.requests - before.requests,
@@ -117,7 +119,11 @@ function shoot(shot: Shot): Promise<{ errors: number }> {
         clearInterval(timer);
         signal.removeEventListener("abort", stop);
         if (error) return reject(error);
-        tally.ended(result.errors, (performance.now() - begunAt) / 1000);
+        tally.ended({
+          errors: result.errors,
+          sent: result.requests.sent,
+          seconds: (performance.now() - begunAt) / 1000,
+        });
         resolve({ errors: result.errors });
       },
     );
@@ -139,7 +145,7 @@ function createTally() {
   const latencies = new Float64Array(KEPT_LATENCIES);
   const statuses: Record<string, number> = {};
   const reasons: Record<string, number> = {};
-  const counts = { requests: 0, clientBytes: 0, hits: 0, collapsed: 0, errors: 0, seconds: 0 };
+  const counts = { requests: 0, sent: 0, clientBytes: 0, hits: 0, collapsed: 0, errors: 0, seconds: 0 };
   let measured = 0;
   return {
     requests: () => counts.requests,
@@ -159,8 +165,9 @@ function createTally() {
       statuses[status] = (statuses[status] ?? 0) + 1;
       if (ms !== undefined) latencies[measured++ % KEPT_LATENCIES] = ms;
     },
-    ended(errors: number, seconds: number): void {
+    ended({ errors, sent, seconds }: { errors: number; sent: number; seconds: number }): void {
       counts.errors += errors;
+      counts.sent += sent;
       counts.seconds += seconds;
     },
     side() {

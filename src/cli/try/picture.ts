@@ -97,7 +97,7 @@ function loadPart({ direct, forebay }: LoadResult, top: number): Drawn {
     ["p99; less is better", ({ p99Ms }) => p99Ms, msText],
     [
       "origin requests per 1,000; less is better",
-      ({ originRequests, requests }) => (requests === 0 ? undefined : (originRequests / requests) * 1000),
+      ({ originRequests, sent }) => (sent === 0 ? undefined : (originRequests / sent) * 1000),
       (value) => value.toFixed(value > 0 && value < 10 ? 2 : 0),
     ],
     [

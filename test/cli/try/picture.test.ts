@@ -5,7 +5,7 @@ import { bytesText, msText, reportText, shareText } from "../../../src/cli/try/r
 import type { TryResult } from "../../../src/cli/try/result.ts";
 
 const SIDE: Side = {
-  ...{ requests: 0, seconds: 1, requestsPerSecond: 0, p50Ms: undefined, p99Ms: undefined, originRequests: 0 },
+  ...{ requests: 0, sent: 0, seconds: 1, requestsPerSecond: 0, p50Ms: undefined, p99Ms: undefined, originRequests: 0 },
   ...{ originBytes: 0, clientBytes: 0, hits: 0, collapsed: 0, errors: 0, statuses: {}, reasons: {} },
 };
 const HOSTILE = `/<script>alert('x')</script>"&\u001b[2J\u202e`;
