@@ -46,9 +46,10 @@ for (const how of ["killed", "frozen", "told to hand over"] as const) {
     if (how === "killed") await old.kill();
     if (how === "frozen") old.freeze();
     let isOver = false;
-    void moved.then(() => {
+    const over = () => {
       isOver = true;
-    });
+    };
+    void moved.then(over, over);
     for (let turn = 0; !isOver || turn < 20; turn++) {
       const [writer, reader] = turn % 2 ? [one, two] : [two, one];
       expect((await writer.fetch("/a", { method: "POST" })).status).toBe(200);
@@ -57,6 +58,7 @@ for (const how of ["killed", "frozen", "told to hand over"] as const) {
       expect(await read(writer)).toBe(written);
       for (let n = 0; n < 20; n++) expect(await read(n % 2 ? one : two)).toBe(written);
     }
+    await moved;
     old.thaw();
     while (!(await one.fetch("/a")).headers.get("cache-status")?.includes("; hit")) {
       // What it fetched is stored after its answer.
@@ -64,5 +66,5 @@ for (const how of ["killed", "frozen", "told to hand over"] as const) {
     expect((await two.fetch("/a")).headers.get("cache-status")).toMatch(/; hit|fwd=/);
     expect(await read(two)).toBe(version);
     if (how === "killed") await old.start();
-  });
+  }, 120_000);
 }
