@@ -6,7 +6,9 @@
 
 import type { Request, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
+import { type AskedStats, answerStats } from "./asked-stats.ts";
 import type { ConfigStatus } from "./configuration.ts";
+import { dashboardPages } from "./dashboard.ts";
 import { createEventStreams, type Feed } from "./event-stream.ts";
 import { answerExplain, type Explain } from "./explaining.ts";
 import type { Gate } from "./gate.ts";
@@ -32,7 +34,7 @@ interface AdminOptions {
   readonly events: Feed;
   readonly config: () => ConfigStatus;
   /** What GET /api/stats tells, as JSON. */
-  readonly stats: () => unknown;
+  readonly stats: (asked: AskedStats) => unknown;
   /** Answers GET /metrics. */
   readonly metrics: () => Promise<Response>;
   /** Whether the gate asks for a token. */
@@ -50,12 +52,12 @@ interface Page {
 }
 
 const THERE_IS =
-  "There is /healthz, /readyz, /metrics, /api/purge, /api/explain, /api/config, /api/stats, /api/shadow and /api/events.";
+  "There is / for people, /healthz, /readyz, /metrics, /api/purge, /api/explain, /api/config, /api/stats, /api/shadow and /api/events.";
 
 /** The handler of the admin listener. Never throws, never rejects. */
 export function createAdmin(options: AdminOptions): (request: Request) => Response | Promise<Response> {
   const events = createEventStreams(options.events);
-  const pages: ReadonlyMap<string, Page> = new Map([
+  const pages = new Map<string, Page>([
     ["/healthz", { method: "GET", isGated: false, answer: () => json(200, { status: "ok" }) }],
     ["/readyz", { method: "GET", isGated: false, answer: () => readiness(options) }],
     // Like health where there is no token: it is scraped from another machine, by a name, and tells of no client. Prometheus can send one.
@@ -63,10 +65,11 @@ export function createAdmin(options: AdminOptions): (request: Request) => Respon
     ["/api/purge", { method: "POST", isGated: true, answer: (request) => answerPurge(request, options.purge) }],
     ["/api/explain", { method: "GET", isGated: true, answer: (request) => answerExplain(request, options.explain) }],
     ["/api/config", { method: "GET", isGated: true, answer: () => json(200, options.config()) }],
-    ["/api/stats", { method: "GET", isGated: true, answer: () => json(200, options.stats()) }],
+    ["/api/stats", { method: "GET", isGated: true, answer: (request) => answerStats(request, options.stats) }],
     ["/api/shadow", { method: "GET", isGated: true, answer: () => json(200, options.shadow()) }],
     ["/api/events", { method: "GET", isEndless: true, isGated: true, answer: events }],
-  ] satisfies [string, Page][]);
+    ...dashboardPages(),
+  ]);
   return (request) => {
     const [path = ""] = request.target.split("?", 1);
     const answer = respond(request, pages.get(path), options);

@@ -8,7 +8,7 @@ import { countHappenings } from "./happened.ts";
 import { Histogram } from "./histogram.ts";
 import { createMetering } from "./metering.ts";
 import { Recent, STEP_MS } from "./recent.ts";
-import { statsOf } from "./stats.ts";
+import { type AskedFor, statsOf } from "./stats.ts";
 import { TopKeys } from "./top-keys.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -64,7 +64,7 @@ export function createMetrics(parts: MetricsParts) {
   return {
     metering: createMetering({ traffic, top }),
     forwarded: (route: string | undefined, ms: number) => traffic.forwarded(route, ms),
-    stats: () => stats(now()),
+    stats: (asked?: AskedFor) => stats(now(), asked),
     exposed,
     close: () => clearInterval(timer),
   };

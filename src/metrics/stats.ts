@@ -19,10 +19,20 @@ interface StatsParts {
   readonly startedAt: number;
 }
 
+/** How much is to be told. */
+export interface AskedFor {
+  readonly hasSeries: boolean;
+  readonly hasTop: boolean;
+  /** Those with the most requests. */
+  readonly maxRoutes: number;
+}
+
+const ALL: AskedFor = { hasSeries: true, hasTop: true, maxRoutes: Number.POSITIVE_INFINITY };
+
 /** The function that gives what is told at `now` (epoch ms). */
-export function statsOf(parts: StatsParts): (now: number) => unknown {
+export function statsOf(parts: StatsParts): (now: number, asked?: AskedFor) => unknown {
   const { sidecar, version, traffic, recent, top, health, limits, flights } = parts;
-  return (now) => {
+  return (now, { hasSeries, hasTop, maxRoutes } = ALL) => {
     recent.tick(now);
     return {
       sidecar,
@@ -33,15 +43,20 @@ export function statsOf(parts: StatsParts): (now: number) => unknown {
       totals: countsOf(traffic.all),
       perSecond: recent.perSecond(now),
       latencyMs: recent.latency(),
-      series: recent.series(),
-      routes: [...traffic.routes].map(([route, counts]) => {
+      ...(hasSeries ? { series: recent.series() } : {}),
+      routesInAll: traffic.routes.size,
+      routes: busiest(traffic.routes, maxRoutes).map(([route, counts]) => {
         return { route, ...countsOf(counts), ...recent.route(route, now) };
       }),
       limits: [...limits].map(([limit, { allowed, refused }]) => ({ limit, allowed, refused })),
       flights: { underWay: flights.underWay, followers: flights.followers },
-      top: top.told(),
+      ...(hasTop ? { top: top.told() } : {}),
     };
   };
+}
+
+function busiest(routes: Traffic["routes"], max: number): [string, Counts][] {
+  return [...routes].sort(([, one], [, other]) => other.requests - one.requests).slice(0, max);
 }
 
 function countsOf({ requests, hits, forwards, collapsed, limited, errors, bytes }: Counts) {

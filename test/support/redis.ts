@@ -156,7 +156,8 @@ export function findProgram(): string {
   return onPath("redis-server") ?? onPath("valkey-server") ?? installed();
 }
 
-function onPath(name: string): string | undefined {
+/** The program of this name on PATH. */
+export function onPath(name: string): string | undefined {
   const candidates = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
   return candidates.find((file) => {
     try {
