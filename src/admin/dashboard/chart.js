@@ -8,9 +8,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 148;
 const BELOW = 18;
 const MINUTE_MS = 60_000;
+const LEAST = 0.1;
 
-/** `traces`: { name, ink, isArea }, drawn in this order. `ceiling`: where the axis ends at least; `top`: where it ends. */
-export function createChart(figure, { title, traces, format, ceiling = 1, top }) {
+/** `traces`: { name, ink, isArea }, drawn in this order. `ceiling`: where the axis ends at least; `top`: where it ends.
+ * `isLog`: of times, from a tenth of a millisecond, each ten times the last. */
+export function createChart(figure, { title, traces, format, ceiling = 1, top, isLog = false }) {
   const caption = make("figcaption", "", make("strong", "", title));
   const keys = traces.map(({ ink }) => make("span", `key ${ink}-ink`));
   caption.append(...keys);
@@ -23,10 +25,13 @@ export function createChart(figure, { title, traces, format, ceiling = 1, top })
     const width = Math.max(120, svg.clientWidth);
     const count = shown.values[0].length;
     const most = Math.max(...shown.values.flat().map((value) => value ?? 0));
-    const end = top ?? niceAbove(Math.max(most, ceiling));
+    const end = top ?? (isLog ? Math.max(10, 10 ** Math.ceil(Math.log10(most))) : niceAbove(Math.max(most, ceiling)));
+    const decades = Math.round(Math.log10(end / LEAST));
+    const part = (value) => (isLog ? Math.log10(Math.max(value, LEAST) / LEAST) / decades : value / end);
     const x = (i) => (count < 2 ? 0 : (i / (count - 1)) * width);
-    const y = (value) => (HEIGHT - BELOW) * (1 - Math.max(0, Math.min(value, end)) / end);
-    const drawn = [0, 0.5, 1].flatMap((part) => gridLine(part * end, { width, y, format }));
+    const y = (value) => (HEIGHT - BELOW) * (1 - Math.max(0, Math.min(part(value), 1)));
+    const marks = isLog ? Array.from({ length: decades + 1 }, (_, i) => LEAST * 10 ** i) : [0, end / 2, end];
+    const drawn = marks.map((value) => gridLine(value, width, y));
     drawn.push(...timeMarks(width, count));
     traces.forEach(({ ink, isArea }, i) => {
       for (const run of runsOf(shown.values[i])) {
@@ -39,6 +44,12 @@ export function createChart(figure, { title, traces, format, ceiling = 1, top })
         drawn.push(shape("path", { class: `trace ${ink}-ink`, d: `M${line}${run.length === 1 ? "h.1" : ""}` }));
       }
     });
+    const isRead = (_, i) => i > 0 && (marks.length <= 4 || (marks.length - i) % 2 === 1);
+    drawn.push(
+      ...marks
+        .filter(isRead)
+        .map((value) => text(format(value), { class: "mark", x: 0, y: Math.round(y(value)) + 11 })),
+    );
     if (cursor !== undefined) {
       drawn.push(shape("line", { class: "cursor", x1: x(cursor), x2: x(cursor), y1: 0, y2: HEIGHT - BELOW }));
     }
@@ -89,6 +100,7 @@ export function createChart(figure, { title, traces, format, ceiling = 1, top })
   };
 
   function timeMarks(width, count) {
+    if (count === 0) return [];
     const hourMs = count * shown.stepMs;
     return [60, 45, 30, 15, 0]
       .filter((minutes) => minutes * MINUTE_MS <= hourMs)
@@ -101,10 +113,9 @@ export function createChart(figure, { title, traces, format, ceiling = 1, top })
   }
 }
 
-function gridLine(value, { width, y, format }) {
+function gridLine(value, width, y) {
   const at = Math.round(y(value)) + 0.5;
-  const line = shape("line", { class: "grid", x1: 0, x2: width, y1: at, y2: at });
-  return value === 0 ? [line] : [line, text(format(value), { x: 0, y: at + 11 })];
+  return shape("line", { class: "grid", x1: 0, x2: width, y1: at, y2: at });
 }
 
 /** The stretches where there is something, as [place, value]. */

@@ -123,16 +123,6 @@ function ignoredRows({ key, request }) {
   return request.removed.length === 0 ? rows : [...rows, [dim("taken away"), code(request.removed.join(", "))]];
 }
 
-const RULES = {
-  override: "override",
-  "forebay-cache-control": "Forebay-Cache-Control",
-  "cdn-cache-control": "CDN-Cache-Control",
-  "cache-control": "Cache-Control",
-  expires: "Expires",
-  heuristic: "heuristic",
-  ttl: "the route's ttl",
-};
-
 const RULE_VERDICTS = {
   decides: "decides",
   outranked: "outranked",
@@ -149,7 +139,11 @@ function freshnessRows({ rules, response }) {
       (each) => each !== null,
     );
     const text = RULE_VERDICTS[verdict] ?? verdict;
-    return [RULES[by] ?? by, code(what.join(" → ")), verdict === "decides" ? good(text) : dim(text)];
+    return [
+      by === "ttl" ? "the route’s ttl" : by,
+      code(what.join(" → ")),
+      verdict === "decides" ? good(text) : dim(text),
+    ];
   });
   if (response === null) return rows;
   const { status, refused, lifetime } = response;

@@ -26,6 +26,16 @@ export function milliseconds(ms) {
   return `${ms >= 10 ? ms.toFixed(0) : ms >= 1 ? ms.toFixed(1) : ms.toFixed(2)} ms`;
 }
 
+/** Two times in the unit of the longer: "0.7 · 306 ms". */
+export function pair(one, other) {
+  const isLong = Math.max(one, other) >= 999.5;
+  const of = (ms) => {
+    const value = isLong ? ms / 1000 : ms;
+    return value >= 10 ? value.toFixed(0) : value >= 0.95 ? value.toFixed(1) : value.toFixed(2);
+  };
+  return one + other > 0 ? `${of(one)} · ${of(other)} ${isLong ? "s" : "ms"}` : "–";
+}
+
 export function bytes(count) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let value = count;

@@ -2,7 +2,7 @@
 
 import { createChart } from "./chart.js";
 import { byId, keyed, make, setText, table } from "./drawing.js";
-import { bytes, duration, milliseconds, percent, ratio, saved, short, sum } from "./numbers.js";
+import { bytes, duration, milliseconds, pair, percent, ratio, saved, short, sum } from "./numbers.js";
 
 /** `explain(key)` is called where a key is to be explained. */
 export function createPanels(explain) {
@@ -26,10 +26,10 @@ export function createPanels(explain) {
 function lastHour({ requests, hits, forwards, errors, limited }) {
   const all = sum(requests);
   return {
-    requests: `${short(all)} in the last hour`,
-    hits: `${percent(ratio(sum(hits), all))} in the last hour`,
-    saved: `${percent(saved(sum(forwards), all))} in the last hour`,
-    failed: `${short(sum(errors))} and ${short(sum(limited))} in the last hour`,
+    requests: `last hour ${short(all)}`,
+    hits: `last hour ${percent(ratio(sum(hits), all))}`,
+    saved: `last hour ${percent(saved(sum(forwards), all))}`,
+    failed: `last hour ${short(sum(errors))} · ${short(sum(limited))}`,
   };
 }
 
@@ -41,12 +41,12 @@ function showTiles({ perSecond, latencyMs, flights, totals }, hour) {
     { name: "Origin load saved", value: percent(saved(forwards, requests)), sub: hour.saved, ink: "water" },
     {
       name: "Latency p50 · p99",
-      value: `${milliseconds(latencyMs.p50)} · ${milliseconds(latencyMs.p99)}`,
-      sub: `p90 ${milliseconds(latencyMs.p90)}; the last minute`,
+      value: pair(latencyMs.p50, latencyMs.p99),
+      sub: `last minute; p90 ${milliseconds(latencyMs.p90)}`,
     },
     { name: "Flights under way", value: short(flights.underWay), sub: `${short(flights.followers)} wait for them` },
     {
-      name: "Errors · limited",
+      name: "Errors · limited, in all",
       value: `${short(totals.errors)} · ${short(totals.limited)}`,
       sub: hour.failed,
     },
@@ -71,26 +71,26 @@ function createCharts() {
     traces: [
       { name: "all", ink: "quiet", isArea: true },
       { name: "hits", ink: "water", isArea: true },
-      { name: "to origin", ink: "amber" },
+      { name: "origin", ink: "amber" },
       { name: "5xx", ink: "red" },
     ],
   });
   const savings = createChart(byId("chart-saved"), {
-    title: "Spared",
+    title: "Cache",
     format: percent,
     top: 1,
     traces: [
       { name: "hit ratio", ink: "water", isArea: true },
-      { name: "origin load saved", ink: "amber" },
+      { name: "load saved", ink: "amber" },
     ],
   });
   const latency = createChart(byId("chart-latency"), {
     title: "Latency",
     format: milliseconds,
-    ceiling: 5,
+    isLog: true,
     traces: [
       { name: "p99", ink: "amber" },
-      { name: "p50", ink: "water", isArea: true },
+      { name: "p50", ink: "water" },
     ],
   });
   return ({ series, now, uptimeMs }) => {
@@ -144,18 +144,17 @@ function showRoutes({ routes, routesInAll }) {
     columns: [
       { of: ({ route }) => (route === "" ? "(no route)" : route) },
       number("perSecond"),
-      number("requests"),
+      number("requests", "n far"),
       { className: "n", draw: shareBar },
-      { className: "n", of: ({ requests, forwards }) => percent(saved(forwards, requests)) },
+      { className: "n", of: (it) => (it.route === "" ? "–" : percent(saved(it.forwards, it.requests))) },
       number("forwards", "n far"),
       number("limited", "n far"),
       { ...number("errors", "n far"), isBad: ({ errors }) => errors > 0 },
       { className: "n far", of: (route) => bytes(route.bytes) },
       { className: "n far", of: ({ p50, perSecond }) => milliseconds(perSecond > 0 ? p50 : null) },
-      { className: "n", of: ({ p99, perSecond }) => milliseconds(perSecond > 0 ? p99 : null) },
+      { className: "n far", of: ({ p99, perSecond }) => milliseconds(perSecond > 0 ? p99 : null) },
     ],
   });
-  byId("purge-routes").known ??= new Map();
   keyed(
     byId("purge-routes"),
     routes.filter(({ route }) => route !== ""),
@@ -167,12 +166,12 @@ function showRoutes({ routes, routesInAll }) {
   );
 }
 
-function shareBar(cell, { requests, hits }) {
-  const share = ratio(hits, requests);
+function shareBar(cell, { route, requests, hits }) {
+  const share = route === "" ? null : ratio(hits, requests);
   if (cell.children.length === 0) {
     const bar = make("span", "share", make("span"));
     bar.setAttribute("aria-hidden", "true");
-    cell.append(bar, make("span"));
+    cell.append(bar, make("span", "percent"));
   }
   const width = `${(100 * (share ?? 0)).toFixed(1)}%`;
   const { style } = cell.firstChild.firstChild;
