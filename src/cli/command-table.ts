@@ -59,6 +59,7 @@ export const FLAGS: Readonly<Record<string, FlagSpec>> = {
   host: { value: "HOST", help: "of the path or group, as clients write it" },
   soft: { help: "end the freshness, so that it may still be used stale" },
   wait: { help: "until all sidecars know, for some seconds" },
+  once: { help: "print it once; so it does where there is no terminal" },
   help: { short: "h", help: "print this" },
   version: { short: "v", help: "print the version" },
 };
@@ -84,6 +85,7 @@ export const COMMANDS = {
     words: "WHAT [NAME]",
     flags: ["config", "admin", "host", "soft", "wait", "token", "json"],
   },
+  top: { help: "show what a running sidecar does, each second", flags: ["config", "admin", "once", "token", "json"] },
   init: {
     help: "write files to start from: config, compose, kubernetes, grafana",
     words: "WHAT",

@@ -58,6 +58,10 @@ const COMMAND: Readonly<Record<Given["command"], (given: Given) => number | Prom
     const [{ purge }, door] = [await import("./purge.ts"), await doorFor(given)];
     return typeof door === "string" ? complain(door, 2) : purge(given, door, process);
   },
+  async top(given) {
+    const [{ top }, door] = [await import("./top.ts"), await doorFor(given)];
+    return typeof door === "string" ? complain(door, 2) : top(given, door, process, nextSignal());
+  },
   init: (given) => init(given),
   schema: async () => say((await import("../config/json-schema.ts")).jsonSchemaText()),
 };

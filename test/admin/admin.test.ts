@@ -121,9 +121,12 @@ describe("the admin listener", () => {
     expect(field(refused.fields, "allow")).toBe(allowed);
   });
 
-  it.each(["/", "/healthz/", "/metrics/", "*", "/__proto__", "/constructor", ""])("has nothing at %j", (target) => {
-    const missing = ask(target);
-    expect(missing.status).toBe(404);
-    expect(field(missing.fields, "content-type")).toBe("application/problem+json");
-  });
+  it.each(["/dashboard", "/healthz/", "/metrics/", "*", "/__proto__", "/constructor", ""])(
+    "has nothing at %j",
+    (target) => {
+      const missing = ask(target);
+      expect(missing.status).toBe(404);
+      expect(field(missing.fields, "content-type")).toBe("application/problem+json");
+    },
+  );
 });

@@ -20,7 +20,7 @@ describe("the command line", () => {
     expect(parseArguments([])).toMatchObject({ kind: "run", command: "serve", words: [], flags: NO_FLAGS });
   });
 
-  it.each(["serve", "demo", "check", "explain", "purge"])("knows %s", (command) => {
+  it.each(["serve", "demo", "check", "explain", "purge", "top"])("knows %s", (command) => {
     expect(parseArguments([command])).toMatchObject({ kind: "run", command });
   });
 
