@@ -84,7 +84,7 @@ export function demoText({ proxy, admin, origin }: DemoUrls): string {
   What passes untouched: one person's orders, and a stream
     curl -i ${proxy}/users/1/orders
     curl -N ${proxy}/events
-${admin === null ? "" : `\n  How it is\n    curl -s ${admin}/readyz\n`}
+${admin === null ? "" : `\n  How it is: the dashboard, in a browser\n    ${admin}/\n`}
   Ctrl-C ends it.
 `;
 }

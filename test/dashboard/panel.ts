@@ -23,7 +23,7 @@ export async function startPanel({ token = "", sidecar = "shop-7f3a", ...options
   const clock = { now: begun };
   const traffic = new Traffic();
   const recent = new Recent(traffic, begun);
-  const top = new TopKeys({ showQuery: true });
+  const top = new TopKeys({ showQuery: () => true });
   const limits = new Map<string, { allowed: number; refused: number }>();
   const flights = { underWay: 0, followers: 0 };
   const events = createEvents({ now: () => clock.now, id: sidecar });
@@ -47,7 +47,9 @@ export async function startPanel({ token = "", sidecar = "shop-7f3a", ...options
         return stats(clock.now, wanted);
       },
       metrics: async () => ({ status: 200, fields: [], content: undefined }),
-      hasToken: token !== "",
+      hasToken: () => token !== "",
+      config: () => ({ generation: 1, since: "", file: null, needRestart: [], lastFailure: null, config: {} }),
+      shadow: () => ({ since: "", routes: {}, differences: [] }),
     }),
   );
   const { url } = await admin.listen({ host: "127.0.0.1", port: 0 });
