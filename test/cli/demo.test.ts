@@ -124,7 +124,7 @@ describe("what the demo prints", () => {
     const text = demoText(urls);
     for (const part of Object.values(urls)) expect(text).toContain(part);
     expect(text).toContain("curl -i");
-    expect(text).toContain("http://127.0.0.1:8081/readyz");
+    expect(text).toContain("dashboard, in a browser\n    http://127.0.0.1:8081/\n");
   });
 
   it("says nothing of an admin listener that is off", () => {
