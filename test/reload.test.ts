@@ -6,6 +6,7 @@ import { loadConfig } from "../src/config/load.ts";
 import { readConfig } from "../src/config/reading.ts";
 import { replacing } from "../src/config/replacing.ts";
 import { shownConfig } from "../src/config/shown.ts";
+import { field } from "../src/http/fields.ts";
 import { createLimiter, createLimiterMemory } from "../src/limit/limiter.ts";
 import { createLog } from "../src/log.ts";
 import { createReloads } from "../src/reload.ts";
@@ -78,6 +79,21 @@ for (const [name, makeStore] of Object.entries(STORES)) {
     expect((await world.request("/search?q=1")).cacheStatus).toContain("fwd=");
   });
 }
+
+test("what a HEAD has marked as stale since a pattern was added is invalidated by it: a time that the write may have shared tells nothing", async () => {
+  const world = createWorld(PLAIN);
+  const time = new Date(world.now).toUTCString();
+  let text = "old";
+  world.origin = () => respond(text, { fields: ["Last-Modified", time, "Date", time] });
+  await world.request("/search?q=1");
+  world.reload(WITH_PATTERN);
+  text = "of another length";
+  await world.request("/search?q=1", { method: "HEAD", fields: ["Cache-Control", "no-cache"] });
+  await world.request("/products", { method: "POST" });
+  await world.request("/search?q=1");
+  expect(world.seen).toHaveLength(4);
+  expect(field(world.seen[3]?.fields ?? [], "if-modified-since")).toBeUndefined();
+});
 
 test("a plain change leaves hits what they are", async () => {
   const world = createWorld(PLAIN);

@@ -4,7 +4,7 @@
 import type { Signal } from "../http/abort.ts";
 import { has, only } from "../http/fields.ts";
 import { type Fields, type Request, type Response, release } from "../http/message.ts";
-import type { Soon, Store } from "../store/store.ts";
+import { joined, type Soon, type Store } from "../store/store.ts";
 import { clientHolds, deliver, fieldsOf304 } from "./delivery.ts";
 import { createFill } from "./fill.ts";
 import type { Arriving, Ending } from "./flights.ts";
@@ -221,7 +221,9 @@ export function createFetch({ store, origin, broken, now, timed, random }: Fetch
     }
     if (heeded.kind !== "stale" || !usable || stored.value.alwaysValidate) return;
     const value = { ...stored.value, alwaysValidate: true };
-    void store.put(visit.key, namesOf(found.reading), { ...stored, value, freshUntil: now() });
+    // Those of this configuration too: it may have been stored under another one.
+    const tags = joined(stored.tags, visit.tags);
+    void store.put(visit.key, namesOf(found.reading), { ...stored, value, tags, freshUntil: now() });
   }
 
   function keep(visit: Visit, found: Found, value: StoredResponse, status = value.status): Ending {
