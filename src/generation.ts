@@ -7,7 +7,6 @@ import { createGate, type Gate } from "./admin/gate.ts";
 import type { Told } from "./cache/finding.ts";
 import type { Flights } from "./cache/flights.ts";
 import { createTagger } from "./cache/invalidation.ts";
-import { pathOf } from "./cache/key.ts";
 import type { Trace } from "./cache/visit.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
@@ -20,7 +19,7 @@ import type { LimitTally } from "./limit/plan.ts";
 import { sparing } from "./log/sparing.ts";
 import { forRequest, type Log } from "./log.ts";
 import type { Metering } from "./metrics/metering.ts";
-import { createProxy } from "./proxy.ts";
+import { createProxy, rawPath } from "./proxy.ts";
 import type { Purges } from "./purges.ts";
 import { createRequestIds } from "./request-ids.ts";
 import type { Handler } from "./server/server.ts";
@@ -109,7 +108,7 @@ export async function createGeneration(
   const memory = limiterMemory ?? createLimiterMemory();
   const gate = createGate({ token: config.adminToken ?? "", isLocal: isOnLoopback(config.admin) });
   const invalidated = (request: Request): readonly string[] => {
-    const matched = match(request.authority, pathOf(request.target));
+    const matched = match(request.authority, rawPath(request.target));
     return matched === undefined ? [] : tagger.invalidated(matched.route.id, request, matched.params);
   };
   const proxy = createProxy({

@@ -84,6 +84,11 @@ interface Written {
   readonly end: WriteEnd | undefined;
 }
 
+interface Committing {
+  readonly noted: Write;
+  readonly end: WriteEnd;
+}
+
 /** For a client that has left: nobody reads it. */
 const GONE = problem(502, "The client has left.");
 
@@ -152,7 +157,8 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
   /** The client hears of an unsafe request only after the invalidation is in (RFC 9111 §4.4, and across sidecars). */
   async function write(exchange: Exchange): Promise<Response> {
     const { request, route, params, about } = exchange;
-    const noting = timed(about, "begin", store.begin(tagger.invalidated(route.id, request, params), about));
+    const tags = tagger.invalidated(route.id, request, params);
+    const noting = timed(about, "begin", store.begin(tags, about));
     const verdicts = await verdictsOn(exchange);
     const noted = await noting;
     let isForwarded = false;
@@ -162,20 +168,21 @@ export function createProxy(parts: ProxyParts): (received: Request) => Soon<Answ
       isForwarded = true;
       const { response, end } = await written(exchange);
       if (end === undefined) noted.discard();
-      else await timed(about, "commit", committed(noted, end, request));
+      else await timed(about, "commit", committed(request, tags, { noted, end }));
       return response;
     });
     if (!isForwarded) noted.discard();
     return response;
   }
 
-  /** What was fetched under a newer configuration while the write went on carries the tags of that one. */
-  async function committed(noted: Write, end: WriteEnd, request: Request): Promise<void> {
-    const since = parts.invalidatedSince?.(request) ?? [];
-    if (since.length === 0) return noted.commit(end);
+  /** What came under a newer configuration while the write went on carries the tags of that one; so does, as far as they are
+   * asked for, what was stored before. Asked once more afterwards: another one may have come meanwhile. */
+  async function committed(request: Request, tags: readonly string[], { noted, end }: Committing): Promise<void> {
+    await noted.commit(end);
+    const since = (parts.invalidatedSince?.(request) ?? []).filter((tag) => !tags.includes(tag));
+    if (since.length === 0) return;
     const { mayGoOn = false } = end;
-    const more = await store.begin(since);
-    await Promise.all([noted.commit(end), more.commit({ mayGoOn })]);
+    await committed(request, [...tags, ...since], { noted: await store.begin(since), end: { mayGoOn } });
   }
 
   /** A 4xx says that the write did not happen. After a 5xx nobody knows; where there was no answer it may even go on. It

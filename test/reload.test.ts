@@ -2,6 +2,7 @@
 
 import { afterEach, expect, test, vi } from "vitest";
 import { responseCodec } from "../src/cache/codec.ts";
+import type { StoredResponse } from "../src/cache/stored-response.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { readConfig } from "../src/config/reading.ts";
 import { replacing } from "../src/config/replacing.ts";
@@ -11,6 +12,7 @@ import { createLimiter, createLimiterMemory } from "../src/limit/limiter.ts";
 import { createLog } from "../src/log.ts";
 import { createReloads } from "../src/reload.ts";
 import { createMemoryStore } from "../src/store/memory.ts";
+import { andThen, type Write } from "../src/store/store.ts";
 import { createTieredStore } from "../src/store/tiered.ts";
 import { createWorld, respond } from "./support/world.ts";
 
@@ -79,6 +81,30 @@ for (const [name, makeStore] of Object.entries(STORES)) {
     expect((await world.request("/search?q=1")).cacheStatus).toContain("fwd=");
   });
 }
+
+test("a change that comes while a write's invalidation is on its way counts for that write", async () => {
+  const taken = Promise.withResolvers<void>();
+  const acknowledged = Promise.withResolvers<void>();
+  const world = createWorld(PLAIN, (now) => {
+    const store = createMemoryStore<StoredResponse>({ ...common, now });
+    const slow = (write: Write): Write => ({
+      ...write,
+      async commit(end) {
+        await write.commit(end);
+        taken.resolve();
+        await acknowledged.promise;
+      },
+    });
+    return { ...store, begin: (tags, asker) => andThen(store.begin(tags, asker), slow) };
+  });
+  await world.request("/search?q=1");
+  const writing = world.request("/products", { method: "POST" });
+  await taken.promise;
+  world.reload(WITH_PATTERN);
+  acknowledged.resolve();
+  await writing;
+  expect((await world.request("/search?q=1")).cacheStatus).toContain("fwd=");
+});
 
 test("what a HEAD has marked as stale since a pattern was added is invalidated by it: a time that the write may have shared tells nothing", async () => {
   const world = createWorld(PLAIN);

@@ -15,7 +15,7 @@ import type { Fields, Request, Response } from "../../src/http/message.ts";
 import { createClients } from "../../src/limit/client.ts";
 import { createLimiter } from "../../src/limit/limiter.ts";
 import type { Answer } from "../../src/passage.ts";
-import { createProxy } from "../../src/proxy.ts";
+import { createProxy, rawPath } from "../../src/proxy.ts";
 import { createLimits } from "../../src/store/limits.ts";
 import { createMemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -87,7 +87,7 @@ export function createWorld(
     const match = createRouter(config.routes);
     const tagger = createTagger(config.routes);
     const invalidated = (request: Request) => {
-      const { route, params } = match(request.authority, request.target) ?? {};
+      const { route, params } = match(request.authority, rawPath(request.target)) ?? {};
       return route === undefined ? [] : tagger.invalidated(route.id, request, params ?? {});
     };
     const proxy = createProxy({
