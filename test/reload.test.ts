@@ -1,5 +1,7 @@
 // What holds across a change of configuration: stored responses, writes, fetches and limits that began before it.
 
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { afterEach, expect, test, vi } from "vitest";
 import { responseCodec } from "../src/cache/codec.ts";
 import type { StoredResponse } from "../src/cache/stored-response.ts";
@@ -16,6 +18,7 @@ import { andThen, type Write } from "../src/store/store.ts";
 import { createTieredStore } from "../src/store/tiered.ts";
 import { createWorld, respond } from "./support/world.ts";
 
+const run = promisify(execFile);
 const SEARCH = "routes:\n  - { path: /search, cache: { ttl: 1h } }\n";
 const PLAIN = `${SEARCH}  - { path: /products }\n`;
 const WITH_PATTERN = `${SEARCH}  - { path: /products, invalidate: { paths: ["/search*"] } }\n`;
@@ -185,6 +188,22 @@ test("what is read in a thread is what is read at start", async () => {
   expect(await readConfig(order)).toEqual(loadConfig(order));
   expect(Object.isFrozen((await readConfig(order)).routes[0]?.cache)).toBe(true);
   await expect(readConfig({ ...order, flags: { listen: "nowhere" } })).rejects.toThrow(/^--listen: /);
+});
+
+test("the thread that reads is without what is loaded before the program: no SDK starts there once more", async () => {
+  const preload = "data:text/javascript,import{isMainThread}from'node:worker_threads';console.log(isMainThread)";
+  const reading = new URL("../src/config/reading.ts", import.meta.url).href;
+  const program = `import { readConfig } from "${reading}";
+    const { listen } = await readConfig({ env: {}, flags: { origin: "http://127.0.0.1:9", listen: ":9090" } });
+    console.log(listen.port);`;
+  for (const [args, options] of [
+    [["--import", preload], ""],
+    [[], `--import="${preload}"`],
+  ] as const) {
+    const env = { ...process.env, NODE_OPTIONS: options };
+    const { stdout } = await run(process.execPath, [...args, "--input-type=module", "--eval", program], { env });
+    expect(stdout).toBe("true\n9090\n");
+  }
 });
 
 test("of a new configuration what cannot change is kept and named, and routes that stay are the old ones", () => {

@@ -18,10 +18,14 @@ export type Reading =
 /** A file that takes longer is not worth waiting for. */
 const MAX_MS = 30_000;
 
+/** Without what is loaded before a program (`node --import ./otel.mjs`): an SDK would start and export a second time. What the
+ * file takes from the environment is in the order. */
+const BARE = { execArgv: [], env: {} };
+
 /** As loadConfig, without a wait of anybody else. Rejects with ConfigError where there are mistakes. */
 export function readConfig(order: ReadingOrder): Promise<Config> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(besideThis("reading-thread"));
+    const worker = new Worker(besideThis("reading-thread"), BARE);
     const tooLate = () => failed(new Error(`reading took more than ${MAX_MS / 1000} s`));
     const timer = setTimeout(tooLate, MAX_MS);
     const over = () => {
