@@ -6,6 +6,7 @@ import { pino } from "pino";
 import { type AccessLine, accessLine } from "./log/access-line.ts";
 import { createOutput } from "./log/output.ts";
 import { forPerson } from "./log/person.ts";
+import { printable } from "./log/printable.ts";
 
 export type { AccessLine } from "./log/access-line.ts";
 
@@ -59,11 +60,9 @@ export function createLog(options: LogOptions): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    { write: (line: string) => output.write(rendered(line)) },
+    { write: (line: string) => output.write(rendered(printable(line))) },
   );
-  let dropped = 0;
   output.onDropped((lines) => {
-    dropped += lines;
     logger.warn({ lines }, "log lines dropped: stdout is not read fast enough");
   });
   return {
@@ -81,7 +80,7 @@ export function createLog(options: LogOptions): Log {
       logger.level = options.level;
       showQuery = options.showQuery ?? false;
     },
-    dropped: () => dropped,
+    dropped: output.dropped,
     flush: output.flush,
   };
 }

@@ -66,6 +66,13 @@ describe("the log", () => {
     expect(said[0]?.time).toBeTypeOf("number");
   });
 
+  it("is printable ASCII, whatever is said", async () => {
+    const detail = "\u001b[2J\u007f\u009b31m\u2028ä\n";
+    const text = await written((log) => log.warn("purged", { detail }));
+    expect(text).toMatch(/^[ -~]+\n$/);
+    expect(JSON.parse(text)).toMatchObject({ detail });
+  });
+
   it("leaves out what is below its level", async () => {
     const say = (log: Log) => {
       log.debug("a");
@@ -219,7 +226,7 @@ const TALKER = `
     log.access(line);
     if (i % 20 === 0) await new Promise(setImmediate);
   }
-  console.error("said");
+  console.error("said", log.dropped() > 1000);
   process.stdin.once("data", async () => console.error("flushed", await log.flush()));
 `;
 
@@ -261,7 +268,7 @@ describe("a reader of stdout that stops", () => {
 
   beforeEach(async () => {
     talker = spawn(process.execPath, ["--input-type=module", "-e", TALKER], { stdio: "pipe" });
-    expect(await told()).toBe("said");
+    expect(await told()).toBe("said true"); // counted while nobody reads
   });
 
   afterEach(() => talker.kill("SIGKILL"));

@@ -1,6 +1,8 @@
 // One request's line as JSON, made by hand, because it is made for every request. Most of a line has been in one before (the
 // route, the host, the client, what the cache did): these parts are kept as they were written last.
 
+import { printable } from "./printable.ts";
+
 /** Whatever a client sent is escaped here, not by the caller. */
 export interface AccessLine {
   readonly method: string;
@@ -122,13 +124,12 @@ function shownTarget(target: string, showQuery: boolean): string {
 
 const MAX_CHARS = 1024;
 const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
-const NOT_ASCII = /[^ -~]/g;
 
 /** A JSON string of at most MAX_CHARS characters of `text`, in printable ASCII: terminals obey some of the others. */
 function quoted(text: string): string {
   const shown = text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}...` : text;
   if (!NEEDS_ESCAPE.test(shown)) return `"${shown}"`;
-  return JSON.stringify(shown).replace(NOT_ASCII, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return printable(JSON.stringify(shown));
 }
 
 function optional(text: string | undefined): string {

@@ -15,6 +15,8 @@ export interface Output {
   add(line: string): void;
   /** Hears how many lines were dropped, once some are taken again. */
   onDropped(listener: (lines: number) => void): void;
+  /** Lines dropped so far. */
+  dropped(): number;
   /** As Log.flush. */
   flush(): Promise<boolean>;
 }
@@ -28,6 +30,7 @@ export function createOutput(destination: number | string): Output {
   let batch = "";
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
+  let told = 0;
   stream.on("drop", (text: string) => {
     dropped += text.split("\n").length - 1;
   });
@@ -50,11 +53,12 @@ export function createOutput(destination: number | string): Output {
     },
     onDropped(listener) {
       stream.on("drain", () => {
-        const lines = dropped;
-        dropped = 0;
+        const lines = dropped - told;
+        told = dropped;
         if (lines > 0) listener(lines);
       });
     },
+    dropped: () => dropped,
     flush() {
       send();
       return flushed(stream);

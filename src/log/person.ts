@@ -1,6 +1,7 @@
 // Lines for a person instead of JSON: who gets them, and how they look. Colours are those of the terminal's own palette.
 
 import { styleText } from "node:util";
+import { printable } from "./printable.ts";
 
 export interface Look {
   /** Lines for a person. */
@@ -49,9 +50,7 @@ function request(line: Record<string, unknown>, styled: (style: Colour, text: st
 
 /** A client's words: no terminal is to obey them. */
 function escaped(text: unknown): string {
-  return JSON.stringify(text)
-    .slice(1, -1)
-    .replace(NOT_ASCII, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return printable(JSON.stringify(text).slice(1, -1));
 }
 
 function shown(details: object): string {
