@@ -255,7 +255,8 @@ class HttpListener implements Listener {
         return UNANSWERED;
       })
       .then((response) => {
-        this.#given.onFinished?.(request, { status: response.status, complete: !socket.destroyed }, response);
+        const { destroyed: hasLeft } = socket;
+        this.#given.onFinished?.(request, { status: hasLeft ? 0 : response.status, complete: !hasLeft }, response);
         if (response.tunnel === undefined) this.#answerRaw(socket, request.method, response);
         else {
           switchProtocol(socket, response.fields, STATUS_CODES[101] ?? "");

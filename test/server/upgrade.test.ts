@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { createListener, type Handler as ListenerHandler } from "../../src/server/server.ts";
+import type { Request, Response } from "../../src/http/message.ts";
+import { createListener, type Handler as ListenerHandler, type Outcome } from "../../src/server/server.ts";
 import { bytesOf, type Handler, startOrigin, startRawOrigin } from "../support/origin.ts";
 import { converse, rawClient, statuses } from "./raw-client.ts";
 import { startRelay } from "./relay.ts";
@@ -184,4 +185,27 @@ test("a drain's deadline ends tunnels", async () => {
   await relay.listener.drain(50);
   await closed;
   for (const one of sockets.clients) await once(one, "close");
+});
+
+test("of a client that leaves before its upgrade is answered it is told that nothing was sent", async () => {
+  const finished = Promise.withResolvers<Outcome>();
+  const asked = Promise.withResolvers<Request>();
+  const answer = Promise.withResolvers<Response>();
+  const listener = createListener(
+    (request) => {
+      asked.resolve(request);
+      return answer.promise;
+    },
+    { onFinished: (_request, outcome) => finished.resolve(outcome) },
+  );
+  closing.push(() => listener.drain(0));
+  const bound = await listener.listen({ host: "127.0.0.1", port: 0 });
+  const client = connect("port" in bound ? bound.port : 0, "127.0.0.1").on("error", () => {});
+  client.write(UPGRADE);
+  const { signal } = await asked.promise;
+  const left = new Promise((resolve) => signal.addEventListener("abort", () => resolve(undefined)));
+  client.resetAndDestroy();
+  await left;
+  answer.resolve({ status: 502, fields: [], content: undefined });
+  expect(await finished.promise).toEqual({ status: 0, complete: false });
 });
