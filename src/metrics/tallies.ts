@@ -6,6 +6,11 @@ import type { RedisTally } from "../store/redis-tally.ts";
 import type { ShelfTally } from "../store/shelf.ts";
 import { Histogram } from "./histogram.ts";
 
+/** As many as there are routes told apart (traffic.ts): after many reloads there may have been more. */
+const MAX_LIMITS = 20_000;
+/** Those beyond. */
+const OTHER_LIMITS = "…";
+
 export type Tallies = ReturnType<typeof createTallies>;
 
 export function createTallies() {
@@ -27,8 +32,9 @@ export function createTallies() {
     limits,
     /** That of the limit of this name. */
     limit(name: string): LimitTally {
-      const tally = limits.get(name) ?? { allowed: 0, refused: 0 };
-      limits.set(name, tally);
+      const known = limits.has(name) || limits.size < MAX_LIMITS ? name : OTHER_LIMITS;
+      const tally = limits.get(known) ?? { allowed: 0, refused: 0 };
+      limits.set(known, tally);
       return tally;
     },
   };
