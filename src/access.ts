@@ -58,8 +58,7 @@ export function accessLog({ log, wanted, client, random }: AccessOptions): ((end
 
 /** What an operator looks for in the log: errors, refusals, responses that broke off, slow ones. */
 function isNotable({ about, status, complete, ms }: Ending, slow: number): boolean {
-  if (status >= 500 || !complete || ms >= slow) return true;
-  return about.limit === "refused" || about.limit === "refused-from-memory";
+  return status >= 500 || !complete || ms >= slow || about.own === "limited";
 }
 
 /** An id that nobody else knows is not made only to draw a lot from it. */

@@ -62,6 +62,8 @@ export function createLog(options: LogOptions): Log {
     },
     { write: (line: string) => output.write(rendered(printable(line))) },
   );
+  // Asked for every request.
+  let isAccessEnabled = logger.isLevelEnabled("info");
   output.onDropped((lines) => {
     logger.warn({ lines }, "log lines dropped: stdout is not read fast enough");
   });
@@ -71,13 +73,14 @@ export function createLog(options: LogOptions): Log {
     warn: (message, details = NO_DETAILS) => logger.warn(details, message),
     error: (message, details = NO_DETAILS) => logger.error(details, message),
     get accessEnabled() {
-      return logger.isLevelEnabled("info");
+      return isAccessEnabled;
     },
     access(line) {
-      if (logger.isLevelEnabled("info")) output.add(rendered(accessLine(line, showQuery, Date.now())));
+      if (isAccessEnabled) output.add(rendered(accessLine(line, showQuery, Date.now())));
     },
     adjust(options) {
       logger.level = options.level;
+      isAccessEnabled = logger.isLevelEnabled("info");
       showQuery = options.showQuery ?? false;
     },
     dropped: output.dropped,
