@@ -34,13 +34,14 @@ export interface AccessLine {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The line's text, its end included. `now`: epoch ms. */
+/** The line's text, its end included. `now`: epoch ms. Of few pieces, each of which costs: what is kept holds the quotes of
+ * what stands between. */
 export function accessLine(line: AccessLine, showQuery: boolean, now: number): string {
-  return `${stamped(now)}${head(line.method, line.authority)}${quoted(shownTarget(line.target, showQuery))}${outcome(line)}${shownMs(line.ms)}${
+  return `${stamped(now)}${head(line.method, line.authority)}${escaped(shownTarget(line.target, showQuery))}${outcome(line)}${shownMs(line.ms)}${
     line.msStore === 0 && line.msOrigin === 0
-      ? ',"msStore":0,"msOrigin":0,"id":'
-      : `,"msStore":${shownMs(line.msStore)},"msOrigin":${shownMs(line.msOrigin)},"id":`
-  }${quoted(line.requestId)}${tail(line)}`;
+      ? ',"msStore":0,"msOrigin":0,"id":"'
+      : `,"msStore":${shownMs(line.msStore)},"msOrigin":${shownMs(line.msOrigin)},"id":"`
+  }${escaped(line.requestId)}${tail(line)}`;
 }
 
 let stampedMs = 0;
@@ -63,7 +64,7 @@ function head(method: string, authority: string): string {
   if (method !== headMethod || authority !== headAuthority) {
     headMethod = method;
     headAuthority = authority;
-    headText = `${quoted(method)},"host":${quoted(authority)},"path":`;
+    headText = `${quoted(method)},"host":${quoted(authority)},"path":"`;
   }
   return headText;
 }
@@ -78,7 +79,7 @@ function outcome(line: AccessLine): string {
     const { route, status, complete, cache, limit } = line;
     lastOutcome = { route, status, complete, cache, limit };
     outcomeText =
-      `,"route":${optional(route)},"status":${status}${complete ? "" : ',"complete":false'},"cache":${optional(cache)}` +
+      `","route":${optional(route)},"status":${status}${complete ? "" : ',"complete":false'},"cache":${optional(cache)}` +
       `,"limit":${optional(limit)},"ms":`;
   }
   return outcomeText;
@@ -96,13 +97,15 @@ function isSame(one: Outcome, other: Outcome): boolean {
 
 let tailClient: string | undefined;
 let tailText = "";
+let tailEnded = "";
 
 function tail({ client, traceId, sample, headers }: AccessLine): string {
   if (client !== tailClient) {
     tailClient = client;
-    tailText = `,"client":${quoted(client)}`;
+    tailText = `","client":${quoted(client)}`;
+    tailEnded = `${tailText}}\n`;
   }
-  if (traceId === undefined && sample === undefined && headers === undefined) return `${tailText}}\n`;
+  if (traceId === undefined && sample === undefined && headers === undefined) return tailEnded;
   return (
     `${tailText}${traceId === undefined ? "" : `,"trace":${quoted(traceId)}`}` +
     `${sample === undefined ? "" : `,"sample":${sample}`}` +
@@ -127,9 +130,13 @@ const NEEDS_ESCAPE = /[^ !#-[\]-~]/;
 
 /** A JSON string of at most MAX_CHARS characters of `text`, in printable ASCII: terminals obey some of the others. */
 function quoted(text: string): string {
+  return `"${escaped(text)}"`;
+}
+
+/** The same without its quotes. */
+function escaped(text: string): string {
   const shown = text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}...` : text;
-  if (!NEEDS_ESCAPE.test(shown)) return `"${shown}"`;
-  return printable(JSON.stringify(shown));
+  return NEEDS_ESCAPE.test(shown) ? printable(JSON.stringify(shown)).slice(1, -1) : shown;
 }
 
 function optional(text: string | undefined): string {
