@@ -3,7 +3,8 @@
 
 import type { About } from "../passage.ts";
 
-/** In the order in which they are counted. The first two were answered with what is stored, without waiting for the origin. */
+/** In the order in which they are counted. The first two were answered with what is stored, without waiting for the origin, or
+ * in the place of its error. */
 export const OUTCOMES = [
   "hit",
   "stale",

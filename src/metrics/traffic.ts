@@ -8,7 +8,7 @@ import { OUTCOMES, PLACE, STATUSES } from "./outcome.ts";
 /** One route's, or all routes' together. */
 export class Counts {
   requests = 0;
-  /** Answered with what is stored, fresh or stale, without waiting for the origin. */
+  /** Answered with what is stored, fresh or stale, without waiting for the origin or in the place of its error. */
   hits = 0;
   collapsed = 0;
   /** Refused by a limit. */

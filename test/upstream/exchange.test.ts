@@ -150,6 +150,22 @@ test("content that ends with the connection is whole where nothing says otherwis
   expect((await read(await upstreamTo(url).forward(ask()))).bytes.toString()).toBe("all of it");
 });
 
+test("a tunnel goes on when its upstream is closed, as one of a configuration that was replaced is", async () => {
+  const raw = await rawOrigin((socket) => {
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
+      socket.on("data", (data) => socket.write(data));
+    });
+  });
+  const upstream = upstreamTo(raw.url);
+  const { tunnel } = await upstream.forward(ask({ upgrade: "echo" }));
+  expect(upstream.underWay()).toBe(0);
+  await upstream.close(0);
+  tunnel?.write("still there");
+  expect(String((await once(tunnel as NonNullable<typeof tunnel>, "data"))[0])).toBe("still there");
+  tunnel?.destroy();
+});
+
 test("an upgrade hands over the connection, and a refusal is an ordinary response", async () => {
   const { url, seen, ...started } = await origin((_request, response) => void response.writeHead(403).end("no"));
   const upstream = upstreamTo(url);
