@@ -8,5 +8,14 @@ import * as module from "node:module";
 // Deno has none, and keeps what it compiles anyway.
 module.enableCompileCache?.();
 
-const { run } = await import("./cli/commands.ts");
-process.exitCode = await run(process.argv.slice(2));
+// An older one fails somewhere in what is loaded, with words that help nobody.
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 22 || (major === 22 && minor < 19)) {
+  process.stderr.write(
+    `Forebay needs Node 22.19 or newer, and this is ${process.versions.node}; install a newer one\n`,
+  );
+  process.exitCode = 1;
+} else {
+  const { run } = await import("./cli/commands.ts");
+  process.exitCode = await run(process.argv.slice(2));
+}

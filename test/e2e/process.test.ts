@@ -9,7 +9,7 @@ import { request } from "undici";
 import { afterEach, expect, test } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { type Origin, startOrigin } from "../support/origin.ts";
-import { launch, runForebay, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+import { launch, RUNTIME, runForebay, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -52,6 +52,16 @@ test("no file and no origin is a mistake that says what to do", async () => {
   const { code, stderr } = await runForebay([], { cwd: "/" });
   expect(code).toBe(2);
   expect(stderr).toContain("--origin");
+});
+
+test.skipIf(RUNTIME === "deno")("a Node that is too old is told which one is needed", async () => {
+  const pretend = "Object.defineProperty(process,'versions',{value:{...process.versions,node:'22.18.0'}})";
+  const env = { ...process.env, NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(pretend)}` };
+  expect(await runForebay(["--version"], { env })).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: "Forebay needs Node 22.19 or newer, and this is 22.18.0; install a newer one\n",
+  });
 });
 
 test("a port that is in use is said, with what to do, and the process ends with 1", async () => {
