@@ -4,6 +4,7 @@
 import { styleText } from "node:util";
 import { type Finding, findingText } from "../config/mistakes.ts";
 import type { Ruled } from "./lint/allowances.ts";
+import { plain, plainJson } from "./terminal.ts";
 
 export interface Report {
   /** undefined: no file was read. */
@@ -60,12 +61,12 @@ export function jsonReport({
   tests,
   notes,
 }: Omit<Report, "file"> & { file?: string | null | undefined }): string {
-  const plain = ({ line, column, path, text, rule }: Finding & { readonly rule?: string }) => {
+  const placed = ({ line, column, path, text, rule }: Finding & { readonly rule?: string }) => {
     return { line, column, path, rule: rule ?? "configuration", text };
   };
   const told = tests.map(({ name, place, failures }) => {
     const [first] = failures;
-    const said = { ...plain(first ?? place), rule: "route-test", text: first?.text ?? "" };
+    const said = { ...placed(first ?? place), rule: "route-test", text: first?.text ?? "" };
     return {
       name,
       ok: first === undefined,
@@ -73,8 +74,16 @@ export function jsonReport({
       failures: failures.map(({ line, column, path, text }) => ({ line, column, path, text })),
     };
   });
-  const object = { file, ok, routes, mistakes: mistakes.map(plain), warnings: warnings.map(plain), tests: told, notes };
-  return `${JSON.stringify(object, undefined, 2)}\n`;
+  const object = {
+    file,
+    ok,
+    routes,
+    mistakes: mistakes.map(placed),
+    warnings: warnings.map(placed),
+    tests: told,
+    notes,
+  };
+  return plainJson(object);
 }
 
 function findingLine(finding: Finding & { readonly rule?: string }, paint: Paint, colour: Style): string {
@@ -85,8 +94,11 @@ function findingLine(finding: Finding & { readonly rule?: string }, paint: Paint
 }
 
 function testLines({ name, failures }: TestReport, paint: Paint): string[] {
-  if (failures.length === 0) return [`${paint("green", "✓")} ${name}`];
-  return [`${paint("red", "✗")} ${name}`, ...failures.map((failure) => `  ${findingLine(failure, paint, "red")}`)];
+  if (failures.length === 0) return [`${paint("green", "✓")} ${plain(name)}`];
+  return [
+    `${paint("red", "✗")} ${plain(name)}`,
+    ...failures.map((failure) => `  ${findingLine(failure, paint, "red")}`),
+  ];
 }
 
 function capped(lines: readonly string[], what: string): string[] {

@@ -341,6 +341,18 @@ describe("the exit code of check", () => {
   });
 });
 
+describe("what a file calls its tests", () => {
+  it("reaches no terminal as it came", async () => {
+    const yaml = "routes: [{ path: /a, cache: { ttl: 1m } }]\ntests:\n";
+    const named = `${yaml}  - { name: "\\e[31m\\u202e!", steps: [GET /a] }\n  - { name: "\\e[2J", steps: [GET /a 201] }\n`;
+    for (const json of [false, true]) {
+      const { text } = await checked(named, { json });
+      expect(text.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    }
+    expect((await reported(named)).tests.map(({ name }) => name)).toEqual(["\u001b[31m\u202e!", "\u001b[2J"]);
+  });
+});
+
 describe("--json", () => {
   it("gives each mistake with its place", async () => {
     expect(await reported("drain: 5s\nroutes:\n  - path: a\n  - { path: /b, cach: {} }")).toMatchObject({
