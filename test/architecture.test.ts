@@ -55,7 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "type:store",
   ],
   // Asks the parts that the proxy is made of, and listens like the listener: server/incoming.ts.
-  explain: ["proxy", "outbound", "cache", "limit", "http", "config", "server", "store/store.ts"],
+  explain: ["admin", "proxy", "outbound", "cache", "limit", "http", "config", "server", "store/store.ts"],
   generation: [
     ...ALL,
     "endings",
@@ -90,7 +90,7 @@ const WRAPPED: Readonly<Record<string, readonly string[]>> = {
   "prom-client": ["metrics/exposition.ts"],
   undici: ["upstream/upstream.ts"],
   "@opentelemetry/api": ["tracing.ts"],
-  "node:http": ["cli/asking.ts", "cli/demo.ts", "server/server.ts"],
+  "node:http": ["cli/asking.ts", "cli/demo.ts", "server/methods.ts", "server/server.ts"],
 };
 
 const RUNTIME_GLOBALS = new Set(["Deno", "Bun", "process", "globalThis", "__dirname", "__filename"]);

@@ -43,10 +43,17 @@ export function withPurgeMethod<Answer extends Response | Promise<Response>>(
 ): (request: Request) => Answer | Response | Promise<Response> {
   return (request) => {
     if (request.method !== "PURGE") return handler(request);
-    const isForeign = isForwarded(request.fields) || isOfOtherPage(request);
-    if (!allows(request.peer) || isForeign) return problem(403, "PURGE is not allowed from there.");
+    if (!mayPurge(request, allows)) return problem(403, "PURGE is not allowed from there.");
     return purge(request.authority, request.target).then(answered);
   };
+}
+
+/** Whether PURGE is taken from there. `allows`: as in PurgeMethodOptions. */
+export function mayPurge(
+  request: Pick<Request, "peer" | "authority" | "fields">,
+  allows: (peer: string) => boolean,
+): boolean {
+  return allows(request.peer) && !isForwarded(request.fields) && !isOfOtherPage(request);
 }
 
 /** 202: taken, but the store does not know yet. */

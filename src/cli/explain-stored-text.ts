@@ -1,6 +1,7 @@
 // What is stored for a request, in words.
 
 import type { StoredResponseSaid, StoredSaid } from "../explain/explanation.ts";
+import { REASONS } from "./explain-words.ts";
 import { type Paint, plain, type Row } from "./terminal.ts";
 
 const DECISIONS: Readonly<Record<string, string>> = {
@@ -17,12 +18,18 @@ export function storedRows(
   paint: Paint,
 ): Row[] {
   if (!answered) return [[paint("yellow", "the store does not answer: a request now goes to the origin")]];
-  const how = `${DECISIONS[decision] ?? plain(decision)}${reason === null ? "" : ` (${plain(reason)})`}`;
+  const how = `${DECISIONS[decision] ?? plain(decision)}${reason === null ? "" : reasonText(reason)}`;
   const rows: Row[] = response === null ? [["nothing", how]] : [...responseRows(response, paint), ["now", how]];
   if (leaseMs !== null)
     rows.push(["lease", `a sidecar fetches it; its lease has ${Math.round(leaseMs)} ms left unless it is renewed`]);
   if (passUntil !== null) rows.push(["not queued", `until ${timeText(passUntil)}: what came last was not storable`]);
   return rows;
+}
+
+/** In words, with the word of Cache-Status and the log behind them. */
+function reasonText(reason: string): string {
+  const text = Object.hasOwn(REASONS, reason) ? `: ${REASONS[reason]}` : "";
+  return `${text} (${plain(reason)})`;
 }
 
 function responseRows(said: StoredResponseSaid, paint: Paint): Row[] {

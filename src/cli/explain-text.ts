@@ -3,6 +3,7 @@
 import type { WhyNot } from "../config/near-misses.ts";
 import type { Explanation, FreshnessRule, FreshnessSaid, KeySaid } from "../explain/explanation.ts";
 import { storedRows } from "./explain-stored-text.ts";
+import { REFUSALS } from "./explain-words.ts";
 import { type Paint, plain, type Row, section } from "./terminal.ts";
 
 /** Ends with a newline. */
@@ -28,6 +29,8 @@ const WAYS: Readonly<Record<Explanation["way"], string>> = {
   read: "answered from what is stored, or fetched, and stored where it may be",
   write: "passed on; the client hears of it after what it names has been invalidated",
   pass: "passed on; nothing is stored and nothing invalidated",
+  purge: "PURGE: what is stored for its path is purged, all queries and variants; the service does not hear of it",
+  "purge-refused": "PURGE is not taken from there: 403 (purge.allow)",
   "no-route": "404: no route matches",
   loop: "508: it has passed this proxy again and again",
 };
@@ -36,10 +39,10 @@ function routeRows({ route, way, otherRoutes }: Explanation, paint: Paint): Row[
   const params = Object.entries(route?.params ?? {}).map(([name, value]) => `${plain(name)} = ${plain(value)}`);
   const name = route === null ? paint("yellow", "none") : paint("green", plain(route.id));
   const others = otherRoutes.routes.map(({ id, why }): Row => ["not", plain(id), whyText(why)]);
-  const { length } = others;
-  const rest =
-    otherRoutes.others === 0 ? [] : [[`${otherRoutes.others} ${length > 0 ? "others" : "others, none of them near"}`]];
-  return [[[name, ...params].join("   ")], [WAYS[way]], ...others, ...rest];
+  const count = `${otherRoutes.others} ${otherRoutes.others === 1 ? "other" : "others"}`;
+  const rest = otherRoutes.others === 0 ? [] : [[others.length > 0 ? count : `${count}, not near`]];
+  const about = way !== "read" && route?.isCached ? [["key, freshness, tags and what is stored: those of a GET"]] : [];
+  return [[[name, ...params].join("   ")], [WAYS[way]], ...about, ...others, ...rest];
 }
 
 function whyText(why: WhyNot): string {
@@ -168,7 +171,7 @@ const RULE_VERDICTS: Readonly<Record<FreshnessRule["verdict"], string>> = {
   outranked: "outranked",
   silent: "states none",
   off: "off",
-  "if-stated": "decides where it is stated, and above none is",
+  "if-stated": "decides if stated, unless one above is",
   unreadable: "malformed: counts as absent",
 };
 
@@ -187,7 +190,7 @@ function freshnessRows({ rules, response }: FreshnessSaid, paint: Paint): Row[] 
   });
   if (response === null) return rows;
   const { status, refused, lifetime, staleWhileRevalidate, staleIfError, alwaysValidate } = response;
-  if (refused !== null) return [...rows, [`a ${status} like this is not stored: ${plain(refused)}`]];
+  if (refused !== null) return [...rows, [`a ${status} like this is not stored: ${refusalText(refused)}`]];
   const uses = [
     `fresh for ${round(lifetime ?? 0)} s`,
     ...(alwaysValidate ? ["never used without asking the origin"] : []),
@@ -195,6 +198,13 @@ function freshnessRows({ rules, response }: FreshnessSaid, paint: Paint): Row[] 
     ...(staleIfError > 0 ? [`stale-if-error ${staleIfError} s`] : []),
   ];
   return [...rows, [`${status}: ${uses.join(", ")}`]];
+}
+
+/** In words, with the word of Cache-Status and the log behind them. */
+function refusalText(refused: string): string {
+  const word = plain(refused);
+  const text = Object.hasOwn(REFUSALS, refused) ? REFUSALS[refused] : undefined;
+  return text === undefined ? word : `${text} (${word})`;
 }
 
 function writeRows(tags: readonly string[]): Row[] {

@@ -1,6 +1,7 @@
 // What would be done with a request, and why? Told by asking the parts that the proxy itself is made of (proxy.ts, which
 // is the picture that this follows): nothing is decided here. Nothing is counted, stored or fetched either.
 
+import { mayPurge } from "../admin/purging.ts";
 import { createTagger } from "../cache/invalidation.ts";
 import { judged } from "../cache/judging.ts";
 import { unescapeUnreserved, variantKey } from "../cache/key.ts";
@@ -44,6 +45,13 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
   const match = createRouter(config.routes);
   const tagger = createTagger(config.routes);
   const clients = createClients(config.trustedProxies);
+  const purgers = config.purge && createClients(config.purge.allow);
+
+  /** Before anything else is looked at (purges.ts). */
+  function purgeWay(received: Request): "purge" | "purge-refused" | undefined {
+    if (purgers === undefined || received.method !== "PURGE") return undefined;
+    return mayPurge(received, purgers.trusts) ? "purge" : "purge-refused";
+  }
 
   function limitsOn(request: Request, route: RouteConfig): LimitSaid[] {
     const options = { global: config.rateLimit, clients, local: { charge: () => [] }, now };
@@ -82,10 +90,11 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
     const visit = route?.cache ? ofNobody(visitFor(request, route.cache, { tags, trace: nobody() })) : undefined;
     const invalidated = matched === undefined ? [] : tagger.invalidated(matched.route.id, request, matched.params);
     const { id, host = null, path: pattern, cache } = route ?? {};
+    const purging = purgeWay(received);
     const explanation: Explanation = {
       format: FORMAT,
       request: { method, authority, target, path: normalPath(path), removed: removedFrom(received, request) },
-      way: route === undefined ? "no-route" : isLoop(request) ? "loop" : wayOf(request, route),
+      way: purging ?? (route === undefined ? "no-route" : isLoop(request) ? "loop" : wayOf(request, route)),
       route:
         matched === undefined || id === undefined || pattern === undefined
           ? null
@@ -96,7 +105,7 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
       freshness: visit === undefined ? null : { rules: rulesOf(visit.policy), response: null },
       tags: visit === undefined ? [] : tags,
       invalidates: { tags: invalidated, paths: route?.invalidate?.paths ?? [] },
-      limits: route === undefined ? [] : limitsOn(request, route),
+      limits: route === undefined || purging !== undefined ? [] : limitsOn(request, route),
     };
     if (visit === undefined || sample === undefined) return { explanation, visit };
     const isUnlimited = explanation.limits.every(({ key }) => key === null);

@@ -20,8 +20,9 @@ export interface Explanation {
     /** Fields that the proxy takes away before it looks at any: the names that a peer may not speak under. */
     readonly removed: readonly string[];
   };
-  /** What is done with it where the limits admit it. "no-route": 404; "loop": 508. */
-  readonly way: "read" | "write" | "pass" | "no-route" | "loop";
+  /** What is done with it where the limits admit it. "purge": PURGE, where the configuration has `purge`; no limit counts
+   * it. "purge-refused": from where it may not come, 403. "no-route": 404; "loop": 508. */
+  readonly way: "read" | "write" | "pass" | "purge" | "purge-refused" | "no-route" | "loop";
   readonly route: RouteSaid | null;
   readonly otherRoutes: NearMisses;
   readonly client: {

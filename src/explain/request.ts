@@ -7,6 +7,7 @@ import { Readable } from "node:stream";
 import { has, members } from "../http/fields.ts";
 import type { Request } from "../http/message.ts";
 import { admit, DEFAULT_LIMITS, Incoming } from "../server/incoming.ts";
+import { methodRefusal } from "../server/methods.ts";
 import { isForTunnel, protocolOf } from "../server/upgrade.ts";
 
 /** As typed. */
@@ -28,6 +29,8 @@ const MAX_LINES = 200;
 
 export function requestFrom({ method, url, headers, from }: AskedText): Read<Request> {
   if (!/^[!#$%&'*+\-.^_`|~\w]{1,64}$/.test(method)) return mistake("the method is no word; write it as GET");
+  const refusal = methodRefusal(method);
+  if (refusal !== undefined) return mistake(refusal);
   if (/^https:/i.test(url)) {
     return mistake(
       "https: Forebay is asked by http; where a proxy in front ends TLS, write http:// and what that adds, as in -H 'X-Forwarded-Proto: https'",

@@ -89,11 +89,22 @@ test("nothing that was typed reaches the terminal as it came", async () => {
   expect([bad.code, bad.stderr.replaceAll("\n", "")]).toEqual([2, expect.not.stringMatching(/\p{Cc}/u)]);
 });
 
+test("words of Cache-Status come with what they mean", async () => {
+  const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
+  const about = async (...args: string[]) => (await explain("-c", file, ...args)).stdout;
+  expect(await about("GET", "http://h/articles/7", "--response", "Set-Cookie: a=b")).toContain(
+    "a 200 like this is not stored: it sets a cookie, and the route's setCookie is refuse (set-cookie)",
+  );
+  expect(await about("GET", "http://h/")).toContain("2 others, not near");
+  expect(await about("PUT", "http://h/articles/7")).toContain("those of a GET");
+});
+
 test("what is typed wrong is told, with exit code 2", async () => {
   const file = await fileWith(`origin: http://127.0.0.1:9\n${ROUTES}`);
   const wrong: [string[], RegExp][] = [
     [["GET"], /write forebay explain METHOD URL/],
     [["GET", "https://h/"], /write http:/],
+    [["get", "http://h/"], /no method get, .* write GET/],
     [["GET", "http://h/", "--status", "99"], /--status: write a code/],
     [["GET", "http://h/", "--token", "x"], /--token: goes with --live/],
     [["GET", "http://h/", "-H", "x"], /is not written as/],

@@ -34,6 +34,27 @@ function createKnown(makeStore?: (now: () => number) => Store<StoredResponse>) {
   return { world, ask };
 }
 
+describe("PURGE", () => {
+  const wayOf = async (yaml: string, headers: readonly string[], from: string) => {
+    const config = loadConfig({
+      file: "t.yaml",
+      env: {},
+      readFile: () => `origin: http://127.0.0.1:9\n${yaml}${YAML}`,
+    });
+    const asked = { method: "PURGE", url: "/articles/7", headers: ["Host: shop.test", ...headers], from };
+    const said = await explain({ ...asked, response: undefined }, { config, now: () => 0 });
+    return said.kind === "read" ? [said.value.way, said.value.limits.length] : said.text;
+  };
+
+  it("is answered by Forebay where the configuration has purge, and counted by no limit", async () => {
+    const purge = "purge: { allow: [loopback] }";
+    expect(await wayOf(purge, [], "127.0.0.1")).toEqual(["purge", 0]);
+    expect(await wayOf(purge, [], "192.0.2.1")).toEqual(["purge-refused", 0]);
+    expect(await wayOf(purge, ["Via: 1.1 a"], "127.0.0.1")).toEqual(["purge-refused", 0]);
+    expect(await wayOf("", [], "127.0.0.1")).toEqual(["write", 1]);
+  });
+});
+
 describe("what is stored", () => {
   it("is nothing, which is asked without a fetch, without a charge, and without being stored", async () => {
     const { world, ask } = createKnown();
