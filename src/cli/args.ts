@@ -55,7 +55,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (given.has("version")) return { kind: "version" };
   const [command = "serve", ...words] = positionals;
   if (!isCommand(command)) {
-    return { kind: "mistake", message: unknown("command", command, Object.keys(COMMANDS)) };
+    const isFile = /\.ya?ml$/i.test(command);
+    const message = isFile ? wordsMistake("serve", positionals) : unknown("command", command, Object.keys(COMMANDS));
+    return { kind: "mistake", message };
   }
   const mistake = usageMistake(command, words, given) ?? logLevelMistake(given.get("log-level")?.[0]);
   if (mistake !== undefined) return { kind: "mistake", message: mistake };
@@ -106,7 +108,16 @@ function usageMistake(
   const spec = specOf(command);
   const foreign = [...given.keys()].find((name) => !spec.flags.includes(name) && !COMMON_FLAGS.includes(name));
   if (foreign !== undefined) return `--${foreign}: ${command} takes no such flag; see --help`;
-  return spec.words === undefined && words.length > 0 ? `${words.join(" ")}: more than one command` : undefined;
+  return spec.words === undefined && words.length > 0 ? wordsMistake(command, words) : undefined;
+}
+
+/** Nothing may follow the command; what most often does is the configuration. */
+function wordsMistake(command: Command, words: readonly string[]): string {
+  const [first = ""] = words;
+  const said = words.join(" ");
+  if (isCommand(first)) return `${said}: more than one command`;
+  if (!specOf(command).flags.includes("config")) return `${said}: ${command} takes nothing more; see --help`;
+  return `${said}: ${command} takes flags only; a configuration is named by --config ${first}`;
 }
 
 function logLevelMistake(level: string | undefined): string | undefined {
