@@ -32,12 +32,15 @@ export async function run(argv: readonly string[]): Promise<number> {
 async function obey(args: Arguments): Promise<number> {
   switch (args.kind) {
     case "help":
+      mindStdout();
       return say(args.text);
     case "version":
+      mindStdout();
       return say(`forebay ${manifest.version}\n`);
     case "mistake":
       return complain(args.message, 2);
     case "run":
+      if (args.command !== "serve") mindStdout();
       return COMMAND[args.command](args);
   }
 }
@@ -212,9 +215,15 @@ function nextSignal(): Promise<NodeJS.Signals> {
 }
 
 function say(text: string): number {
-  process.stdout.once("error", () => {}); // its reader has had enough: forebay schema | head
   process.stdout.write(text);
   return 0;
+}
+
+/** A reader that has had enough (forebay schema | head) is no failure; a full disk is. Not for serve: log/ writes itself. */
+function mindStdout(): void {
+  process.stdout.once("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") process.exit(complain(`stdout cannot be written to: ${error.message}`, 1));
+  });
 }
 
 function complain(message: string, code: number): number {

@@ -51,7 +51,11 @@ export async function explain({ words, given }: ExplainGiven, { config, door }: 
     if (format !== FORMAT && !given.has("json")) {
       return fail("the sidecar explains in the words of another version; use --json, or that version's command", 1);
     }
-    return show(body as Explanation);
+    try {
+      return show(body as Explanation);
+    } catch {
+      return fail("what answers there is no sidecar; give the address of its admin listener with --admin", 1);
+    }
   }
 
   function show(explanation: Explanation): number {

@@ -158,6 +158,19 @@ test("a running sidecar says what is stored, without a request being counted", a
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
 });
 
+test("what is no sidecar is told as such", async () => {
+  const other = await startOrigin((_request, response) => {
+    response.end('{"format":1}');
+  });
+  cleanups.push(() => other.close());
+  const { code, stdout, stderr } = await explain("--live", "--admin", other.url, "GET", "http://h/");
+  expect([code, stdout, stderr]).toEqual([
+    1,
+    "",
+    expect.stringMatching(/^what answers there is no sidecar; give .*\n$/),
+  ]);
+});
+
 test("a lease under way is seen", async () => {
   const redis = await startRedis();
   cleanups.push(() => redis.stop());

@@ -1,6 +1,8 @@
 // Forebay as a process: how it starts, what it says of bad input, how it ends.
 
+import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -63,6 +65,27 @@ test.skipIf(RUNTIME === "deno")("a Node that is too old is told which one is nee
     stderr: "Forebay needs Node 22.19 or newer, and this is 22.18.0; install a newer one\n",
   });
 });
+
+test.skipIf(RUNTIME === "deno" || !existsSync("/dev/full"))(
+  "what cannot be printed is a failure in one line",
+  async () => {
+    const full = openSync("/dev/full", "w");
+    cleanups.push(() => closeSync(full));
+    for (const command of ["schema", "--help", "check"]) {
+      const args = [command, ...(command === "check" ? ["--origin", "http://127.0.0.1:9"] : [])];
+      const child = spawn(process.execPath, [join(import.meta.dirname, "../../src/main.ts"), ...args], {
+        cwd: "/",
+        stdio: ["ignore", full, "pipe"],
+      });
+      let stderr = "";
+      child.stderr?.on("data", (text) => {
+        stderr += text;
+      });
+      const [code] = await once(child, "close");
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/^stdout cannot be written to: ENOSPC.*\n$/)]);
+    }
+  },
+);
 
 test("a port that is in use is said, with what to do, and the process ends with 1", async () => {
   const server = createServer();
