@@ -247,6 +247,12 @@ describe("check warns of what is legal but dangerous:", () => {
     ],
     [
       "write-invalidates-nothing",
+      "routes:\n  - { path: /a/, cache: {} }\n  - { path: /a/:id/, cache: {} }",
+      "4 write-invalidates-nothing routes[1].path",
+      "routes:\n  - { path: /a/, cache: {} }\n  - { path: /a/:id/, cache: {}, invalidate: { paths: [/a/] } }",
+    ],
+    [
+      "write-invalidates-nothing",
       "routes:\n  - { path: /a, cache: { tags: [as] } }\n  - { path: /a/:id }",
       "4 write-invalidates-nothing routes[1].path",
       "routes:\n  - { path: /a, cache: { tags: [as] } }\n  - { path: /a/:id, invalidate: { tags: [as] } }",
@@ -278,6 +284,15 @@ describe("check warns of what is legal but dangerous:", () => {
   it("says once what stands in defaults, and where it stands", async () => {
     const yaml = "defaults: { cache: { setCookie: store } }\nroutes: [{ path: /a }, { path: /b, cache: { ttl: 1m } }]";
     expect(await warned(yaml)).toEqual(["2 shares-set-cookie defaults.cache.setCookie"]);
+  });
+
+  it("names the route where what it takes from defaults is dangerous there alone", async () => {
+    const yaml = "defaults: { cache: { ttl: 1m } }\nroutes: [{ path: /a }, { path: /docs/settings/* }, { path: /me }]";
+    const { warnings } = await reported(yaml);
+    expect(warnings.map(({ rule, path }) => `${rule} ${path}`)).toEqual(
+      Array(2).fill("private-path defaults.cache.ttl"),
+    );
+    expect(warnings.map(({ text }) => text.split(" ")[1])).toEqual(["/docs/settings/*", "/me"]);
   });
 
   it("finds nothing in the example", async () => {

@@ -39,7 +39,7 @@ function lintSharing({ setCookie, ttl, override, key }: CachePolicy, path: strin
   const isKeyed = key.cookies.length > 0 || key.headers.some((name) => name === "cookie" || name === "authorization");
   if (segment !== undefined && ttl !== undefined && ttl > 0 && !isKeyed) {
     const even = override ? ", even where the origin states that it is stale" : "";
-    const text = `stores what is below "${segment}" for every client alike${even}; name what tells clients apart in key.cookies or key.headers, write cache: false, or allow this where it is the same for all`;
+    const text = `stores ${path} for every client alike${even}, though what is below "${segment}" is often of one client alone; name what tells clients apart in key.cookies or key.headers, write cache: false, or allow this where it is the same for all`;
     found.push({ rule: "private-path", key: [override ? "override" : "ttl"], text });
   }
   return found;

@@ -100,10 +100,10 @@ function lintWrites(routes: readonly RouteConfig[]): Warning[] {
   return [...empty, ...(isNew ? left.slice(0, 1) : left)];
 }
 
-/** /products of /products/:id. */
+/** /products of /products/:id, with a slash at the end or without. */
 function isListOf(list: RouteConfig, route: RouteConfig): boolean {
-  const found = /^(.+)\/:\w+$/.exec(route.path);
-  return found?.[1] === list.path && list.host === route.host;
+  const found = /^(.+)\/:\w+\/?$/.exec(route.path);
+  return found?.[1] === list.path.replace(/(?<=.)\/$/, "") && list.host === route.host;
 }
 
 function covers(route: RouteConfig, list: RouteConfig): boolean {
