@@ -32,18 +32,19 @@ type Options = Parameters<typeof AccessLog>[0];
 
 /** The lines that are written of these endings. */
 function lines(
-  endings: readonly Partial<Ending & { id: string; limit: string }>[],
+  endings: readonly Partial<Ending & { id: string; limit: string; own: "limited" }>[],
   options: Partial<Options["wanted"]>,
 ) {
   const written: AccessLine[] = [];
   const log = { accessEnabled: true, access: (line: AccessLine) => void written.push(line) } as Log;
   const wanted = { access: true, sample: 0.01, headers: [], ...options };
   const tell = accessLog({ log, wanted, client: () => "192.0.2.1", random: () => 0.5 });
-  for (const { id, limit, ...ending } of endings) {
+  for (const { id, limit, own, ...ending } of endings) {
     const fields = id === undefined ? [] : ["X-Request-Id", id];
     const request = { method: "GET", authority: "a.test", target: "/", fields } as unknown as Ending["request"];
     const about = new Passage(request, "/", { newId: () => "made", elapsed: () => 0 });
     if (limit !== undefined) about.limit = limit as typeof about.limit;
+    about.own = own;
     tell?.({ request, about, answer: undefined, status: 200, complete: true, ms: 1, ...ending });
   }
   return written;
@@ -77,8 +78,9 @@ test("a request whose id nobody knows is drawn by lot", () => {
 test.each([
   ["an error", { status: 503 }],
   ["a response that broke off", { complete: false }],
-  ["a refusal", { status: 429, limit: "refused" }],
-  ["a refusal from memory", { status: 429, limit: "refused-from-memory" }],
+  ["a refusal", { status: 429, limit: "refused", own: "limited" as const }],
+  ["a refusal from memory", { status: 429, limit: "refused-from-memory", own: "limited" as const }],
+  ["a refusal counted by this process alone", { status: 429, limit: "local", own: "limited" as const }],
   ["a slow one", { ms: 500 }],
 ])("%s always has a line, which stands for itself", (_name, ending) => {
   const written = lines([{ id: LEFT_OUT, ...ending }, { id: LEFT_OUT }], { slow: 500, sample: 0 });
