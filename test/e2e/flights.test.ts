@@ -3,7 +3,7 @@
 
 import type { ServerResponse } from "node:http";
 import { request } from "undici";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
@@ -149,10 +149,17 @@ test("a leader that takes longer than its lease keeps it", async () => {
 });
 
 test("a validation's 304 serves the others too", async () => {
+  let stored = 0;
   const { led, followed, response } = await flight(async (sidecar, path) => {
     const first = sidecar.fetch(path);
     (await another()).writeHead(200, FRESH).end("valid");
     await first;
+    // It is stored after its answer.
+    const before = stored;
+    await vi.waitUntil(async () => {
+      stored = Number(((await redis.command("KEYS", `test${tests}:*:v:*`)) as string[]).length);
+      return stored > before;
+    });
     await sidecar.fetch(path, { method: "POST" });
   });
   const total = held.length;

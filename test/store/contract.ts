@@ -661,14 +661,14 @@ function sharedTests(): void {
   });
 
   test("a lease outlives its time while its holder lives", async () => {
-    const { lease } = await store.lead(key, [], [], 200);
-    const end = Date.now() + 700;
+    const { lease } = await store.lead(key, [], [], 600);
+    const end = Date.now() + 1500;
     await vi.waitUntil(
       async () => {
-        expect((await other.lead(key, [], [], 200)).lease).toBeUndefined();
+        expect((await other.lead(key, [], [], 600)).lease).toBeUndefined();
         return Date.now() > end;
       },
-      { timeout: 3000, interval: 40 },
+      { timeout: 6000, interval: 40 },
     );
     lease?.release("failed");
   });
