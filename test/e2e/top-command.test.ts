@@ -24,7 +24,7 @@ test("prints what the sidecar did, with its token alone", async () => {
   await expect
     .poll(async () => (await runForebay([...args, "--token", TOKEN, "--once"], { env })).stdout, { timeout: 30_000 })
     .toMatch(
-      /^Forebay .*\nstore ok: .*\n.*\n4 requests (.*\n)+Route .*\n\/articles\/:id .* 75\.0 % .*\n\nMost asked.*\nGET app\.test\/articles\/7 +4\n$/,
+      /^Forebay .*\nstore ok: .*\nconfig ok: .*\n.*\n4 requests (.*\n)+Route .*\n\/articles\/:id .* 75\.0 % .*\n\nMost asked.*\nGET app\.test\/articles\/7 +4\n$/,
     );
   const json = JSON.parse((await runForebay([...args, "--token", TOKEN, "--json"], { env })).stdout);
   expect(json.totals.requests).toBe(4);
