@@ -15,9 +15,10 @@ export interface KeyParts {
   readonly cookies: readonly { readonly name: string; readonly values: readonly string[] }[];
 }
 
-/** `key` must be one that primaryKey made. */
+/** `key` must be one that primaryKey or shadowKey made. */
 export function keyParts(key: string): KeyParts {
   const cursor = createCursor(key);
+  cursor.takes("~");
   const form = cursor.part();
   const [query, headers, cookies] = form === undefined ? PLAIN : (JSON.parse(form) as FormText);
   const scheme = cursor.part() ?? "";

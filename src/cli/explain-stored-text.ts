@@ -14,11 +14,12 @@ const DECISIONS: Readonly<Record<string, string>> = {
 
 /** In place of a list: what cannot be known is said. */
 export function storedRows(
-  { answered, decision, reason, response, leaseMs, passUntil }: StoredSaid,
+  { answered, isShadowed, decision, reason, response, leaseMs, passUntil }: StoredSaid,
   paint: Paint,
 ): Row[] {
   if (!answered) return [[paint("yellow", "the store does not answer: a request now goes to the origin")]];
-  const how = `${DECISIONS[decision] ?? plain(decision)}${reason === null ? "" : reasonText(reason)}`;
+  const without = isShadowed ? "without shadow mode: " : "";
+  const how = `${without}${DECISIONS[decision] ?? plain(decision)}${reason === null ? "" : reasonText(reason)}`;
   const rows: Row[] = response === null ? [["nothing", how]] : [...responseRows(response, paint), ["now", how]];
   if (leaseMs !== null)
     rows.push(["lease", `a sidecar fetches it; its lease has ${Math.round(leaseMs)} ms left unless it is renewed`]);
@@ -38,7 +39,10 @@ function responseRows(said: StoredResponseSaid, paint: Paint): Row[] {
     tier === "redis" ? "in Redis; this sidecar does not hold it in memory" : "in the memory of this sidecar";
   const times = hits === null ? "" : `; ${hits} ${hits === 1 ? "hit" : "hits"} here`;
   return [
-    ["response", `${status}, ${bytes} bytes${etag === null ? "" : `, ETag ${plain(etag, 80)}`}`],
+    [
+      "response",
+      `${status}, ${bytes === null ? "a digest of it" : `${bytes} bytes`}${etag === null ? "" : `, ETag ${plain(etag, 80)}`}`,
+    ],
     ["state", stateText(said, paint)],
     ...said.because.map(
       ({ tag, clock }): Row => [

@@ -27,6 +27,7 @@ export function explanationText(explanation: Explanation, paint: Paint): string 
 
 const WAYS: Readonly<Record<Explanation["way"], string>> = {
   read: "answered from what is stored, or fetched, and stored where it may be",
+  shadow: "passed on, and its answer compared with what the cache would have given: shadow mode",
   write: "passed on; the client hears of it after what it names has been invalidated",
   pass: "passed on; nothing is stored and nothing invalidated",
   purge: "PURGE: what is stored for its path is purged, all queries and variants; the service does not hear of it",

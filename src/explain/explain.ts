@@ -94,7 +94,7 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
     const explanation: Explanation = {
       format: FORMAT,
       request: { method, authority, target, path: normalPath(path), removed: removedFrom(received, request) },
-      way: purging ?? (route === undefined ? "no-route" : isLoop(request) ? "loop" : wayOf(request, route)),
+      way: purging ?? (route === undefined ? "no-route" : isLoop(request) ? "loop" : waySaid(request, route)),
       route:
         matched === undefined || id === undefined || pattern === undefined
           ? null
@@ -112,6 +112,11 @@ export function createExplainer(config: Config, now: () => number, era = 0) {
     const freshness = freshnessOf(visit, sample, { now: now(), isUnlimited });
     return { explanation: { ...explanation, ...freshness }, visit };
   };
+}
+
+function waySaid(request: Request, route: RouteConfig): Explanation["way"] {
+  const way = wayOf(request, route);
+  return way === "read" && route.cache && route.cache.mode === "shadow" ? "shadow" : way;
 }
 
 /** What the key of a visit says, and its variant where variants differ by `names`. */

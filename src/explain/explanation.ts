@@ -20,9 +20,10 @@ export interface Explanation {
     /** Fields that the proxy takes away before it looks at any: the names that a peer may not speak under. */
     readonly removed: readonly string[];
   };
-  /** What is done with it where the limits admit it. "purge": PURGE, where the configuration has `purge`; no limit counts
-   * it. "purge-refused": from where it may not come, 403. "no-route": 404; "loop": 508. */
-  readonly way: "read" | "write" | "pass" | "purge" | "purge-refused" | "no-route" | "loop";
+  /** What is done with it where the limits admit it. "shadow": the origin answers, and what a "read" would have is compared
+   * (cache.mode). "purge": PURGE, where the configuration has `purge`; no limit counts it. "purge-refused": from where it may
+   * not come, 403. "no-route": 404; "loop": 508. */
+  readonly way: "read" | "shadow" | "write" | "pass" | "purge" | "purge-refused" | "no-route" | "loop";
   readonly route: RouteSaid | null;
   readonly otherRoutes: NearMisses;
   readonly client: {
@@ -120,6 +121,8 @@ export interface LimitSaid {
 export interface StoredSaid {
   /** False: the store did not answer. */
   readonly answered: boolean;
+  /** The route is in shadow mode: nothing of this answers anybody, and `decision` is what would be if it were not. */
+  readonly isShadowed: boolean;
   /** What a request would get now: "fresh", "stale-while-revalidate", "validate", "forward", "unsatisfiable". */
   readonly decision: string;
   /** Why it would go forward (RFC 9211). */
@@ -135,7 +138,8 @@ export interface StoredSaid {
 
 export interface StoredResponseSaid {
   readonly status: number;
-  readonly bytes: number;
+  /** null: of the content a digest is there, no more (shadow mode). */
+  readonly bytes: number | null;
   /** Seconds. */
   readonly age: number;
   readonly lifetime: number;

@@ -28,6 +28,7 @@ export async function withStored(
   const { decision } = decide(asRead(visit), reading, now());
   const said: StoredSaid = {
     answered: fence.shared,
+    isShadowed: visit.policy.mode === "shadow",
     decision: decision.kind,
     reason: reasonOf(decision),
     clock: fence.shared ? fence.clock : null,
@@ -80,7 +81,7 @@ async function responseSaid(
   const all = [...new Set([...tags, ...visit.tags])];
   return {
     status: value.status,
-    bytes: value.body.byteLength,
+    bytes: visit.policy.mode === "shadow" ? null : value.body.byteLength,
     age: Math.floor(currentAge(value, now)),
     lifetime: value.lifetime,
     ttl: Math.floor(0 - staleness(value, { now, endedFor: secondsSincePurge(reading, now) })),

@@ -105,7 +105,7 @@ const hostile: Explanation = {
   invalidates: { tags: [EVIL], paths: [EVIL] },
   limits: [],
   stored: {
-    ...{ answered: true, decision: EVIL, reason: EVIL, clock: 1, passUntil: null, leaseMs: null },
+    ...{ answered: true, isShadowed: false, decision: EVIL, reason: EVIL, clock: 1, passUntil: null, leaseMs: null },
     response: {
       ...{ status: 200, bytes: 1, age: 0, lifetime: 1, ttl: 1, etag: EVIL, stamp: 1, tags: [EVIL], fetchedAt: 0 },
       ...{ keptUntil: 0, state: "usable", because: [{ tag: EVIL, clock: 1 }], tier: "memory", hits: 1 },

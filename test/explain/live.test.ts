@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
+import { explanationText } from "../../src/cli/explain-text.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { explain } from "../../src/explain/answer.ts";
 import type { Explanation } from "../../src/explain/explanation.ts";
@@ -174,5 +175,36 @@ describe("with a shared store", () => {
   it("that does not answer nothing is known, and nothing fails", async () => {
     const { ask } = createKnown(sharing(true));
     expect((await ask()).stored).toMatchObject({ answered: false, clock: null, response: null });
+  });
+});
+
+describe("what is noted in shadow mode", () => {
+  const SHADOW = "routes: [{ path: /*, cache: { mode: shadow, ttl: 1m } }]";
+  const shadowed = loadConfig({ file: "t.yaml", env: {}, readFile: () => `origin: http://127.0.0.1:9\n${SHADOW}` });
+
+  it("is told as what answers nobody", async () => {
+    const world = createWorld(SHADOW);
+    await world.request("/a?b=1");
+    const asked = {
+      method: "GET",
+      url: "/a?b=1",
+      headers: ["Host: shop.test"],
+      from: "192.0.2.1",
+      response: undefined,
+    };
+    const said = await explain(asked, { config: shadowed, now: () => world.now, store: world.store });
+    if (said.kind === "mistake") throw new Error(said.text);
+    const { way, key, stored } = said.value;
+    expect(way).toBe("shadow");
+    expect(key?.parts).toMatchObject({ authority: "shop.test", path: "/a", query: ["b=1"] });
+    expect(stored).toMatchObject({
+      isShadowed: true,
+      decision: "fresh",
+      response: { status: 200, bytes: null, state: "usable" },
+    });
+    const text = explanationText(said.value, (_, text) => text);
+    expect(text).toContain("compared with what the cache would have given: shadow mode");
+    expect(text).toMatch(/now +without shadow mode: a request now is answered with it/);
+    expect(text).toContain("200, a digest of it");
   });
 });

@@ -40,6 +40,7 @@ const dim = (text) => ({ text, ink: "dim" });
 
 const WAYS = {
   read: "answered from what is stored, or fetched, and stored where it may be",
+  shadow: "passed on, and compared with what the cache would answer",
   write: "passed on; the client hears of it after what it names has been invalidated",
   pass: "passed on; nothing is stored and nothing invalidated",
   "no-route": "404: no route matches",
@@ -164,9 +165,9 @@ const STATES = {
   "soft-purged": "purged softly: stale since then",
 };
 
-function storedRows({ answered, decision, reason, response, leaseMs }) {
+function storedRows({ answered, decision, reason, response, leaseMs, isShadowed }) {
   if (!answered) return [[warn("the store does not answer: a request now goes to the origin")]];
-  const now = `${DECISIONS[decision] ?? decision}${reason === null ? "" : ` (${reason})`}`;
+  const now = `${isShadowed ? "without shadow mode: " : ""}${DECISIONS[decision] ?? decision}${reason === null ? "" : ` (${reason})`}`;
   const lease = leaseMs === null ? [] : [[dim("lease"), `a sidecar fetches it; ${Math.round(leaseMs)} ms left`]];
   if (response === null) return [["nothing", now], ...lease];
   const { status, bytes, age, lifetime, ttl, etag, stamp, fetchedAt, state, because, tier, hits } = response;
@@ -174,7 +175,10 @@ function storedRows({ answered, decision, reason, response, leaseMs }) {
     tier === "redis" ? "in Redis" : `in the memory of this sidecar${hits === null ? "" : `, ${hits} hits here`}`;
   const usable = ttl < 0 ? warn("stale") : good("fresh");
   return [
-    [dim("response"), `${status}, ${bytes} bytes${etag === null ? "" : `, ETag ${etag}`}`],
+    [
+      dim("response"),
+      `${status}, ${bytes === null ? "a digest" : `${bytes} bytes`}${etag === null ? "" : `, ETag ${etag}`}`,
+    ],
     [dim("state"), state === "usable" ? usable : warn(STATES[state] ?? state)],
     ...because.map(({ tag, clock }) => [
       dim("because"),
