@@ -130,6 +130,8 @@ function answered(response: Response, content: Response["content"], would: strin
   return { ...response, fields: [...response.fields, "Cache-Status", status], content };
 }
 
+const encoder = new TextEncoder();
+
 /** What stands in the place of the content. */
 interface Essence {
   readonly digest: string;
@@ -138,7 +140,8 @@ interface Essence {
 }
 
 function essenceOf({ text }: Digest, asked: Sketch): Uint8Array {
-  return Buffer.from(JSON.stringify({ digest: text, asked } satisfies Essence));
+  // Not Buffer.from: in the memory store so few bytes would hold the 64 KB of the pool that they were cut from.
+  return encoder.encode(JSON.stringify({ digest: text, asked } satisfies Essence));
 }
 
 /** undefined: another version wrote it. */
