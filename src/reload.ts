@@ -91,7 +91,7 @@ export function createReloads({ source, current, replace, log, now }: ReloadOpti
       if (failure?.isStanding === true) {
         const [first = "", ...rest] = failure.mistakes;
         const more = rest.length > 0 ? `; and ${rest.length} more` : "";
-        return { state: "degraded", detail: `not replaced: ${cut(first)}${more}; in use: ${inUse}` };
+        return { state: "degraded", detail: `not replaced: ${cut(placeOf(first))}${more}; in use: ${inUse}` };
       }
       const { names, more } = bounded(waiting);
       const detail = names.length === 0 ? "" : `; wait for a restart: ${names.join(", ")}${more ? " and more" : ""}`;
@@ -126,6 +126,11 @@ function inBounds({ keys, added, removed, altered }: Changed): Readonly<Record<s
 function bounded(all: readonly string[]): { readonly names: readonly string[]; readonly more?: number } {
   const names = all.slice(0, MAX_NAMED).map(cut);
   return all.length > MAX_NAMED ? { names, more: all.length - MAX_NAMED } : { names };
+}
+
+/** Where a mistake is, without what stands there, which may be a secret: /readyz is for everybody. The log says all. */
+function placeOf(mistake: string): string {
+  return /^(\S+:\d+:\d+ [^:]*): /.exec(mistake)?.[1] ?? "see the log";
 }
 
 function cut(text: string): string {

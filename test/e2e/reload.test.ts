@@ -91,7 +91,7 @@ it("a mistake is told with its place, in the log and by /readyz, and the old con
   expect(await limitOf(sidecar)).toBe('"/*";q=101;w=60');
   const ready = await admin<Ready>(sidecar, "/readyz");
   expect(ready).toMatchObject({ status: "degraded", parts: { config: { state: "degraded" } } });
-  expect(ready.parts.config.detail).toContain(mistake);
+  expect(ready.parts.config.detail).toContain(`not replaced: ${sidecar.file}:4:5 routes[0].rateLimt; in use`);
   expect(await admin(sidecar, "/api/config")).toMatchObject({
     generation: 1,
     lastFailure: { standing: true, mistakes: [mistake] },

@@ -43,6 +43,8 @@ const WAYS = {
   shadow: "passed on, and compared with what the cache would answer",
   write: "passed on; the client hears of it after what it names has been invalidated",
   pass: "passed on; nothing is stored and nothing invalidated",
+  purge: "purged",
+  "purge-refused": "403: not from there",
   "no-route": "404: no route matches",
   loop: "508: it has passed this proxy again and again",
 };
