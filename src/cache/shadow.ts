@@ -4,18 +4,22 @@
 // it would have answered, the origin's answer is compared with its.
 
 import { Buffer } from "node:buffer";
+import { has } from "../http/fields.ts";
 import type { Response } from "../http/message.ts";
 import type { Store } from "../store/store.ts";
 import { compared, type Digest, overheard } from "./comparing.ts";
+import { clientHolds } from "./delivery.ts";
 import { type Origin, reasonOf } from "./fetching.ts";
 import type { Judge, Told } from "./finding.ts";
+import { asGet } from "./head.ts";
 import { judged, type Refusal } from "./judging.ts";
 import { kept } from "./marks.ts";
-import { withOwnTags } from "./own-tags.ts";
+import { responseTags, withOwnTags } from "./own-tags.ts";
 import type { Reuse } from "./reuse.ts";
 import { namesApart, type Sketch, sketchOf } from "./sketch.ts";
 import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
+import { storing } from "./storing.ts";
 import { freshen } from "./validation.ts";
 import type { Found, Visit } from "./visit.ts";
 
@@ -85,29 +89,37 @@ export function createShadow({ store, origin, told, judge, now, random }: Shadow
     const { response } = arrival;
     const { decision } = found;
     const would = decision.kind === "stale-while-revalidate" ? `hit; ttl=${decision.ttl}` : `fwd=${reasonOf(decision)}`;
-    const refused = response.status === 304 ? freshened(visit, found, arrival) : undefined;
-    if (response.status === 304 && refused === undefined) return answered(response, undefined, would);
-    const verdict = judged(visit, found, { ...arrival, random, isFollowed: false });
-    if (verdict.kind === "not-storable") {
-      told(visit, { kind: "not-stored", reason: verdict.reason });
-      return answered(response, response.content, `${would}; detail=${verdict.reason}`);
+    if (response.status === 304) {
+      const refused = freshened(visit, found, arrival);
+      return refused === undefined ? answered(response, response.content, would) : unkept(refused);
     }
+    const verdict = judged(visit, found, { ...arrival, random, isFollowed: false });
+    if (verdict.kind === "not-storable") return unkept(verdict.reason);
     const content = overheard(response.content, (digest) => {
       if (digest === undefined) return told(visit, { kind: "not-stored", reason: "incomplete" });
       if (digest.bytes > visit.policy.maxBody) return told(visit, { kind: "not-stored", reason: "oversize" });
       keep(visit, found, { ...verdict.stored, body: essenceOf(digest, sketchOf(visit.request)) });
     });
     return answered(response, content, would);
+
+    function unkept(reason: Refusal): Response {
+      told(visit, { kind: "not-stored", reason });
+      return answered(response, response.content, `${would}; detail=${reason}`);
+    }
   }
 
   /** The client's own condition was met: if by what is stored, that would have been validated as well. Otherwise why nothing is
-   * stored; the cache would have asked without that condition. */
+   * stored: the cache would have asked without that condition. */
   function freshened(visit: Visit, found: Found, arrival: Arrival): Refusal | undefined {
     const stored = found.decision.kind === "validate" ? found.decision.stored : undefined;
     const { response, requestTime, responseTime } = arrival;
     const { policy } = visit;
-    const value = stored && freshen(stored, response, { requestTime, responseTime, policy, random });
+    const times = { requestTime, responseTime, policy, random };
+    const value = stored && isNamed(visit, stored, response) ? freshen(stored, response, times) : undefined;
     if (value === undefined) return "status";
+    const verdict = storing({ request: asGet(visit.request), response: value, ...times });
+    if (verdict.kind === "not-storable") return verdict.reason;
+    if (responseTags(visit.request, value) === undefined) return "too-many-tags";
     keep(visit, found, value);
     return undefined;
   }
@@ -117,6 +129,11 @@ export function createShadow({ store, origin, told, judge, now, random }: Shadow
     const { names, stored } = kept(visit, found, { value, now: now() });
     void store.put(visit.key, names, stored);
   }
+}
+
+/** Whether a 304 to the client's own condition speaks of what is stored: by both ETags, else by the condition. */
+function isNamed(visit: Visit, stored: StoredResponse, { fields }: Response): boolean {
+  return (stored.etag !== undefined && has(fields, "etag")) || clientHolds(visit, stored);
 }
 
 function wouldBe(decision: Reuse): "would-hit" | "would-stale" | "would-miss" {

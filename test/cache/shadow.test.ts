@@ -145,6 +145,25 @@ describe("the cache as if", () => {
     expect(kinds(world)).toEqual(["would-miss", "would-miss", "would-hit", "same"]);
   });
 
+  it("is freshened by no 304 that forbids to store it, or that may speak of another", async () => {
+    const world = createWorld(SHADOW);
+    const fields = ["Last-Modified", "Wed, 01 Jan 2025 00:00:00 GMT"];
+    world.origin = () => respond("a", { fields });
+    await world.request("/a");
+    world.now += 61_000;
+    world.origin = () => respond("", { status: 304, fields: ["Cache-Control", "no-store"] });
+    const held = ["If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"];
+    expect((await world.request("/a", { fields: held })).cacheStatus).toContain("fwd=stale; detail=no-store");
+    world.origin = () => respond("", { status: 304 });
+    await world.request("/a", { fields: ["If-None-Match", '"of another"'] });
+    expect((await world.request("/a", { fields: held })).cacheStatus).toContain('detail="shadow: fwd=stale"');
+    expect(kinds(world)).not.toContain("would-hit");
+    expect(world.found.filter(({ kind }) => kind === "not-stored")).toEqual([
+      { kind: "not-stored", reason: "no-store" },
+      { kind: "not-stored", reason: "status" },
+    ]);
+  });
+
   it("tells a would-be stale answer with a validation behind it from a hit, and is renewed by what came", async () => {
     const world = createWorld("routes: [{ path: /*, cache: { mode: shadow, ttl: 1m, staleWhileRevalidate: 30s } }]");
     await world.request("/a");
