@@ -11,6 +11,7 @@ import type { Trace } from "./cache/visit.ts";
 import { createRouter } from "./config/router.ts";
 import type { Config } from "./config/schema.ts";
 import { type Ending, type Endings, inTurn } from "./endings.ts";
+import type { Signal } from "./http/abort.ts";
 import type { Request, Response } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
 import { type Clients, createClients } from "./limit/client.ts";
@@ -44,6 +45,8 @@ export interface Lasting extends Pick<Storage, "store" | "local" | "events"> {
   readonly originFailed: FailureLog;
   /** Hears what is found out about watched routes. */
   readonly told: Told;
+  /** Aborts when the process is to end. */
+  readonly closing: Signal;
   /** Monotonic, ms. */
   readonly elapsed: () => number;
   readonly log: Log;
@@ -94,6 +97,7 @@ export async function createGeneration(
     flights,
     elapsed,
     told,
+    closing,
     log,
   } = lasting;
   const era = (before?.era ?? 0) + 1;
@@ -134,6 +138,7 @@ export async function createGeneration(
     era,
     flights,
     told,
+    closing,
     invalidatedSince: (request) => (current().era === era ? NOTHING : current().invalidated(request)),
   });
   const lines = accessLog({ log, wanted: config.log, client: clients.bucket, random: Math.random });

@@ -63,6 +63,8 @@ export interface ProxyParts extends PassageParts {
   readonly flights?: Flights;
   /** Hears what is found out about routes in shadow mode and by verifying hits. */
   readonly told?: Told;
+  /** Aborts when the process is to end: what no client waits for and nothing is stored of is given up then. */
+  readonly closing?: Signal;
   /** Resolves after so many ms. */
   readonly wait?: (ms: number) => Promise<void>;
   /** What an unsafe request invalidates by the configuration that has taken this one's place since it came. */

@@ -8,6 +8,7 @@ import type { Config } from "./config/schema.ts";
 import { createDifferences } from "./differences.ts";
 import { createEndings } from "./endings.ts";
 import { createFailureLog, createGeneration, type Generation, type Lasting } from "./generation.ts";
+import { Abort } from "./http/abort.ts";
 import type { Log } from "./log.ts";
 import { createMetrics } from "./metrics/metrics.ts";
 import { createTallies } from "./metrics/tallies.ts";
@@ -49,13 +50,14 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   const purges = createPurges({ ...storage, log });
   const originFailed = createFailureLog(log);
   const differences = createDifferences({ log, showQuery: () => current.config.log.query, now: Date.now });
+  const closing = new Abort();
   const tracer = await openTracer((request) => current.clients.bucket(request));
   const lasting: Lasting = {
     ...storage,
     ...{ upstreams, flights: createFlights(tallies.flights), limitTally: tallies.limit, forwarded: metrics.forwarded },
     // Where nobody can ask nothing is counted.
     metering: config.admin === false ? undefined : metrics.metering,
-    ...{ endings, tracer, purges, originFailed, told: differences.told, elapsed, log },
+    ...{ endings, tracer, purges, originFailed, told: differences.told, closing, elapsed, log },
   };
   const adjustLog = ({ log: { query, ...wanted } }: Config) => log.adjust({ ...wanted, showQuery: query });
   const inUse = { current: (): Generation => current };
@@ -114,6 +116,7 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
       reload: reloads.reload,
       async close() {
         isReady = false;
+        closing.abort();
         const until = performance.now() + current.config.drain;
         await listener.drain(current.config.drain);
         events.close();

@@ -6,6 +6,7 @@
 // have got. Where the answers differ and credentials went along that the key does not hold, it is asked once more without them:
 // if it then gives what is stored, that was made for others.
 
+import type { Signal } from "../http/abort.ts";
 import { has, without } from "../http/fields.ts";
 import type { Fields, Response } from "../http/message.ts";
 import { type Compared, compared, type Digest, digestOf, overheard } from "./comparing.ts";
@@ -20,6 +21,8 @@ import { behind, type Visit } from "./visit.ts";
 export interface VerifyParts extends Judge {
   readonly origin: Origin;
   readonly told: Told;
+  /** Aborts when the process is to end: for a comparison nobody waits. */
+  readonly closing?: Signal | undefined;
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -32,7 +35,7 @@ const MAX_CHECKS = 4;
 /** For an answer's content, ms. */
 const CONTENT_MS = 60_000;
 
-export function createVerify({ origin, told, judge, now }: VerifyParts): Verify {
+export function createVerify({ origin, told, judge, now, closing }: VerifyParts): Verify {
   let underWay = 0;
 
   async function verified(visit: Visit, stored: StoredResponse): Promise<void> {
@@ -61,7 +64,7 @@ export function createVerify({ origin, told, judge, now }: VerifyParts): Verify 
     stored: StoredResponse,
     fields: Fields,
   ): Promise<{ result: Compared; status: number }> {
-    const received = await origin(visit.request, { fields, signal: undefined, trace: visit.trace });
+    const received = await origin(visit.request, { fields, signal: closing, trace: visit.trace });
     const response = withOwnTags(received, visit.policy);
     const digest = await digestIn(response.content);
     const { status } = response;

@@ -6,7 +6,7 @@ import type { Soon } from "../store/store.ts";
 import { createJudge, type JudgeParts } from "./finding.ts";
 import type { CachePolicy } from "./policy.ts";
 import { createShadow, type ShadowParts } from "./shadow.ts";
-import { createVerify } from "./verifying.ts";
+import { createVerify, type VerifyParts } from "./verifying.ts";
 import type { Found, Visit } from "./visit.ts";
 
 /** Answers a visit of a watched route; `reuse` is how an unwatched one is answered. */
@@ -18,7 +18,7 @@ export function isWatched({ mode, verify }: CachePolicy): boolean {
   return mode === "shadow" || verify > 0;
 }
 
-export function createWatch(parts: Omit<ShadowParts, "judge"> & JudgeParts): Watch {
+export function createWatch(parts: Omit<ShadowParts & VerifyParts, "judge"> & JudgeParts): Watch {
   const { judge } = createJudge(parts);
   const shadow = createShadow({ ...parts, judge });
   const verify = createVerify({ ...parts, judge });

@@ -102,3 +102,22 @@ it("GET /api/shadow is gated", async () => {
   const told = await fetch(`${sidecar.admin}/api/shadow`, { headers: { authorization: `Bearer ${token}` } });
   expect(await told.json()).toMatchObject({ routes: {}, differences: [] });
 });
+
+it("a verification that does not end does not hold up the end of the process, and is no failure of the origin", async () => {
+  const shop = await startOrigin((_request, response) => void response.end("for everybody"));
+  closing.push(shop.close);
+  const sidecar = await started(
+    `origin: ${shop.url}\ndrain: 1h\nroutes:\n  - path: /*\n    cache: { ttl: 1m, verify: 100% }\n`,
+  );
+  await sidecar.fetch("/a");
+  shop.handler = (_request, response) => void response.writeHead(200).write("for");
+  await sidecar.fetch("/a");
+  const { aborted } = await shop.nth(2);
+  expect(await sidecar.stop()).toBe(0);
+  expect(await aborted).toBe(true);
+  expect(sidecar.lines.map(({ msg }) => msg).filter((msg) => msg !== "request")).toEqual([
+    "listening",
+    "closing",
+    "closed",
+  ]);
+});
