@@ -29,7 +29,8 @@ export interface Digest {
 export type Compared =
   | { readonly kind: "same" }
   | { readonly kind: "different"; readonly aspects: readonly Aspect[] }
-  /** What came says nothing of the whole: "failed", the origin did not do what it was asked for; "partial", for its client alone. */
+  /** What came says nothing of the whole: "failed", the origin did not do what it was asked for; "partial", for its client alone, or without the
+   * content that would tell. */
   | { readonly kind: "incomparable"; readonly why: "failed" | "partial" };
 
 interface Sides {
@@ -50,9 +51,12 @@ export function compared(sides: Sides): Compared {
   if (status === 206 || status === 416 || status === 412) return { kind: "incomparable", why: "partial" };
   if (status === 304) return compared304(sides);
   const aspects: Aspect[] = status === stored.status ? [] : ["status"];
-  if (visit.request.method !== "HEAD" && came !== digest) aspects.push("content");
+  const isHead = visit.request.method === "HEAD";
+  if (!isHead && came !== digest) aspects.push("content");
   aspects.push(...fieldsApart(sides), ...refusals(response, stored));
-  return aspects.length === 0 ? { kind: "same" } : { kind: "different", aspects };
+  if (aspects.length > 0) return { kind: "different", aspects };
+  // Without its content a response is known to be the same by its ETag alone.
+  return isHead && stored.etag === undefined ? { kind: "incomparable", why: "partial" } : { kind: "same" };
 }
 
 /** The client's own condition was answered. That says something of what is stored where both have an ETag, or where the cache

@@ -270,6 +270,19 @@ describe("a difference", () => {
     expect(why).toEqual(["failed", "partial", "partial"]);
   });
 
+  it("is not denied by a HEAD that has no ETag: of the content it says nothing", async () => {
+    const world = createWorld(SHADOW);
+    await world.request("/a");
+    world.origin = () => ({ status: 200, fields: [], content: undefined });
+    await world.request("/a", { method: "HEAD" });
+    world.origin = () => respond("a", { fields: ["ETag", '"1"'] });
+    await world.request("/b");
+    world.origin = () => ({ status: 200, fields: ["ETag", '"1"'], content: undefined });
+    await world.request("/b", { method: "HEAD" });
+    await world.settle();
+    expect(kinds(world).filter((kind) => !kind.startsWith("would"))).toEqual(["unjudged", "same"]);
+  });
+
   it("is told by a 304 with another ETag, and by a HEAD with other fields", async () => {
     const world = createWorld(SHADOW);
     world.origin = () => respond("a", { fields: ["ETag", '"1"'] });
