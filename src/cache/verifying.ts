@@ -66,7 +66,7 @@ export function createVerify({ origin, told, judge, now, closing }: VerifyParts)
   ): Promise<{ result: Compared; status: number }> {
     const received = await origin(visit.request, { fields, signal: closing, trace: visit.trace });
     const response = withOwnTags(received, visit.policy);
-    const digest = await digestIn(response.content);
+    const digest = await digestIn(response.content, stored.body.byteLength);
     const { status } = response;
     if (digest === undefined) return { result: { kind: "incomparable", why: "failed" }, status };
     const { text } = digestOf(stored.body);
@@ -98,8 +98,8 @@ function isKeyed(name: string, { key }: CachePolicy): boolean {
   return key.headers.some((each) => each.toLowerCase() === name);
 }
 
-/** Reads it to its end; undefined: it broke off, or takes too long. */
-function digestIn(content: Response["content"]): Promise<Digest | undefined> {
+/** Reads it to its end; undefined: it broke off, or takes too long. Of more than `most` bytes it is nobody's digest. */
+function digestIn(content: Response["content"], most: number): Promise<Digest | undefined> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     const read = overheard(content, (digest) => {
@@ -107,7 +107,18 @@ function digestIn(content: Response["content"]): Promise<Digest | undefined> {
       resolve(digest);
     });
     if (read === undefined || read instanceof Uint8Array) return;
-    const flow = read.start({ write: () => true, end: () => {}, fail: () => {} });
+    let bytes = 0;
+    const write = (piece: Uint8Array) => {
+      if (bytes > most) return false;
+      bytes += piece.byteLength;
+      if (bytes <= most) return true;
+      clearTimeout(timer);
+      resolve({ text: "", bytes });
+      queueMicrotask(() => flow.cancel()); // not before `start` has returned
+      return false;
+    };
+    const flow = read.start({ write, end: () => {}, fail: () => {} });
+    if (bytes > most) return;
     timer = setTimeout(() => flow.cancel(), CONTENT_MS).unref();
   });
 }

@@ -3,6 +3,7 @@
 import { expect, it } from "vitest";
 import type { Difference } from "../../src/cache/finding.ts";
 import { field } from "../../src/http/fields.ts";
+import type { Source } from "../../src/http/message.ts";
 import { createWorld, respond, type World } from "../support/world.ts";
 
 const VERIFIED = "routes: [{ path: /*, cache: { ttl: 1m, verify: 50% } }]";
@@ -117,4 +118,27 @@ it("a few are under way at once, and an origin that fails proves nothing", async
   await world.request("/a");
   await world.settle();
   expect(world.found.at(-1)).toMatchObject({ kind: "same" });
+});
+
+it("of an answer that is longer than what is stored no more is read: it is another", async () => {
+  const world = verified();
+  await world.request("/a");
+  let isCancelled = false;
+  const endless: Source = {
+    start(sink) {
+      setImmediate(() => sink.write(new TextEncoder().encode("hello, and on and on")));
+      return {
+        resume() {},
+        cancel() {
+          isCancelled = true;
+        },
+      };
+    },
+  };
+  world.origin = () => ({ status: 200, fields: ["Transfer-Encoding", "chunked"], content: endless });
+  await world.request("/a");
+  await world.settle();
+  await world.settle();
+  expect(isCancelled).toBe(true);
+  expect(differences(world).map(({ aspects }) => aspects)).toEqual([["content"]]);
 });
