@@ -8,8 +8,8 @@ import { delimiter, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { treeOf } from "./procfs.ts";
 
-/** Proxies have the first core to themselves; load generator, origin and Redis share the second. */
-export type Core = "proxy" | "load";
+/** Proxies have the first core to themselves; load generator, origin and Redis share the second. "any": where there is room. */
+export type Core = "proxy" | "load" | "any";
 
 /** A child process of the bench. */
 export interface Running {
@@ -154,7 +154,7 @@ function isExecutable(file: string): boolean {
 }
 
 function coreOf(core: Core): string {
-  return core === "proxy" ? "0" : "1";
+  return { proxy: "0", load: "1", any: "0,1" }[core];
 }
 
 function pinning(): string | undefined {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ask, isHit } from "../load/asking.ts";
-import { freePort, type Running, start } from "../processes.ts";
+import { type Core, freePort, type Running, start } from "../processes.ts";
 import { node } from "../programs/program.ts";
 import { type Stage, untilAnswering } from "./stage.ts";
 
@@ -17,6 +17,8 @@ export interface ForebaySetup {
   readonly nodeArguments?: readonly string[];
   /** YAML of more routes. */
   readonly moreRoutes?: string;
+  /** Where it runs; "proxy" where left out. */
+  readonly core?: Core;
   /** With the admin listener, and so metrics, and an access line for each request. */
   readonly isObserved?: boolean;
 }
@@ -41,7 +43,7 @@ export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<S
   const startedAt = performance.now();
   const level = setup.isObserved ? "info" : "warn";
   const args = [...(setup.nodeArguments ?? []), main, "--config", file, "--log-level", level];
-  const running = start(node, args, { name: setup.name, core: "proxy", env: imageEnv(stage) });
+  const running = start(node, args, { name: setup.name, core: setup.core ?? "proxy", env: imageEnv(stage) });
   const url = `http://127.0.0.1:${port}`;
   await untilAnswering(running, `${url}/pass/ready`);
   const reload = async (moreRoutes: string) => {
