@@ -1,11 +1,9 @@
 // A real Chromium for tests, driven by playwright-core. CHROMIUM_BIN names the program; else chromium or another name of it
 // on PATH; else, as root on Debian or Ubuntu, the package is installed, saying so.
 
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
 import process from "node:process";
 import { type Browser, chromium } from "playwright-core";
-import { onPath } from "./redis.ts";
+import { installPackage, onPath } from "./programs.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
@@ -27,18 +25,8 @@ function findChromium(): string {
 }
 
 function installed(): string {
-  if (process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
-    process.stderr.write("No chromium on PATH: installing the package chromium with apt-get\n");
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    const lock = "DPkg::Lock::Timeout=300"; // another test file may be doing the same
-    execFileSync("apt-get", ["-o", lock, "update"], { env, stdio: "ignore" });
-    execFileSync("apt-get", ["-o", lock, "install", "-y", "--no-install-recommends", "chromium"], {
-      env,
-      stdio: "ignore",
-    });
-    const found = onPath("chromium");
-    if (found !== undefined) return found;
-  }
+  const found = installPackage("chromium");
+  if (found !== undefined) return found;
   throw new Error(
     "find a Chromium to test with: none on PATH; install it (apt-get install chromium, brew install --cask chromium), " +
       "or set CHROMIUM_BIN to its program",

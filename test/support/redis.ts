@@ -2,13 +2,14 @@
 // end by its process id. REDIS_SERVER_BIN names the program; else redis-server or valkey-server on PATH; else, as root
 // on Debian or Ubuntu, the package is installed, saying so.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { createClient } from "@redis/client";
+import { installPackage, onPath } from "./programs.ts";
 
 export interface TestRedis {
   readonly url: string;
@@ -156,32 +157,9 @@ export function findProgram(): string {
   return onPath("redis-server") ?? onPath("valkey-server") ?? installed();
 }
 
-/** The program of this name on PATH. */
-export function onPath(name: string): string | undefined {
-  const candidates = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
-  return candidates.find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
 function installed(): string {
-  if (process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
-    process.stderr.write("No redis-server on PATH: installing the package redis-server with apt-get\n");
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    const lock = "DPkg::Lock::Timeout=120"; // another test file may be doing the same
-    execFileSync("apt-get", ["-o", lock, "update"], { env, stdio: "ignore" });
-    execFileSync("apt-get", ["-o", lock, "install", "-y", "--no-install-recommends", "redis-server"], {
-      env,
-      stdio: "ignore",
-    });
-    const found = onPath("redis-server");
-    if (found) return found;
-  }
+  const found = installPackage("redis-server");
+  if (found !== undefined) return found;
   throw new Error(
     "find a Redis to test with: none on PATH; install redis-server or valkey-server (apt-get install redis-server, " +
       "brew install redis), or set REDIS_SERVER_BIN to its program",
