@@ -108,6 +108,8 @@ interface Import {
   /** As the other file calls them; "*" for all. */
   readonly names: readonly string[];
   readonly isType: boolean;
+  /** Only when it is needed: `await import()`. */
+  readonly isLater: boolean;
 }
 
 interface Source {
@@ -136,8 +138,9 @@ function importOf(file: string, node: Node): Import[] {
   const isOurs = /^\.\.?\/.*\.ts$/.test(specifier);
   const specifiers = (node.specifiers ?? []) as Node[];
   const names = specifiers.map(({ imported }) => (imported as { name?: string } | undefined)?.name ?? "*");
-  if (node.type === "ImportExpression") names.push("*");
-  return [{ specifier, file: isOurs ? belowSrc(join(dirname(file), specifier)) : undefined, names, isType }];
+  const isLater = node.type === "ImportExpression";
+  if (isLater) names.push("*");
+  return [{ specifier, file: isOurs ? belowSrc(join(dirname(file), specifier)) : undefined, names, isType, isLater }];
 }
 
 /** Also as seen from a file of test or bench. */
@@ -204,6 +207,12 @@ describe("src", () => {
     expect(found.map(({ file }) => file)).toEqual(places);
   });
 
+  it("reads configurations in a thread, and nowhere where it serves: idle memory counts", () => {
+    const loaded = loadedWith("main.ts", "cli/commands.ts", "sidecar.ts", "store/redis.ts");
+    expect(loaded).toEqual(expect.arrayContaining(["undici", "config/router.ts"]));
+    expect(loaded.filter((name) => ["zod", "yaml", "config/schema.ts", "config/load.ts"].includes(name))).toEqual([]);
+  });
+
   it("asks for no module by a computed name", () => {
     const wrong = sources.filter(({ imports }) => imports.some(({ specifier }) => specifier === "(computed)"));
     expect(wrong.map(({ file }) => file)).toEqual([]);
@@ -250,6 +259,17 @@ describe("src", () => {
     expect(unused).toEqual([]);
   });
 });
+
+/** What is loaded with these files at the latest: of ours by file, of others by name. */
+function loadedWith(...files: readonly string[]): string[] {
+  const known = new Map(sources.map((source) => [source.file, source]));
+  const found = new Set(files);
+  for (const name of found) {
+    const now = (known.get(name)?.imports ?? []).filter(({ isType, isLater }) => !isType && !isLater);
+    for (const { file, specifier } of now) found.add(file ?? specifier);
+  }
+  return [...found];
+}
 
 /** A name that the file itself gives to something of its own is not counted. */
 function runtimeNames({ tree, imports }: Source): string[] {

@@ -5,13 +5,13 @@ import { existsSync } from "node:fs";
 import { isatty } from "node:tty";
 import { fileURLToPath } from "node:url";
 import manifest from "../../package.json" with { type: "json" };
-import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../config/mistakes.ts";
-import { type Config, DEFAULT_ADMIN } from "../config/schema.ts";
+import { readConfig } from "../config/reading.ts";
+import type { Config } from "../config/schema.ts";
 import { lookOf } from "../log/person.ts";
 import { createLog } from "../log.ts";
 import type { ConfigSource } from "../reload.ts";
-import { type Sidecar, startSidecar } from "../sidecar.ts";
+import type { Sidecar } from "../sidecar.ts";
 import { type Arguments, type Flags, parseArguments } from "./args.ts";
 import type { Door } from "./asking.ts";
 import { watchFile } from "./watching.ts";
@@ -78,10 +78,11 @@ interface Serving {
 async function serve(flags: Flags, { started = () => {}, isDemo = false }: Serving = {}): Promise<number> {
   // A demo ends with its terminal.
   const reloading = startReloading(flags, { hangUps: !isDemo });
-  const config = configured(flags);
+  const asked = nextSignal(); // also one that comes while everything is started
+  // What reads it is loaded, and gone again, while what serves is loaded: idle memory counts.
+  const [config, { startSidecar }] = await Promise.all([read(flags), import("../sidecar.ts")]);
   const look = lookOf(config.log.format, { isTerminal: isatty(1), env: process.env });
   const log = createLog({ level: config.log.level, showQuery: config.log.query, ...look });
-  const asked = nextSignal(); // also one that comes while everything is started
   try {
     const sidecar = await startSidecar(config, log, sourceOf(flags));
     reloading.begin(sidecar);
@@ -143,11 +144,11 @@ async function doorFor({ flags, given }: Given): Promise<Door | string> {
   const { admin, config } = flags;
   // Whose address is given need not have a configuration here.
   const isRead = admin === undefined ? fileOf(flags) !== undefined : config !== undefined;
-  const file = isRead ? configured(withoutAdmin(flags)) : undefined;
+  const file = isRead ? await configured(withoutAdmin(flags)) : undefined;
   const token = given.get("token")?.[0] ?? (process.env.ADMIN_TOKEN || (file?.adminToken ?? ""));
   if (admin !== undefined)
     return doorAt(admin, token) ?? "--admin: write a URL, as http://127.0.0.1:8081, or host:port";
-  if (file === undefined) return doorAt(DEFAULT_ADMIN, token) ?? "";
+  if (file === undefined) return doorAt((await import("../config/schema.ts")).DEFAULT_ADMIN, token) ?? "";
   return file.admin
     ? doorOf(file.admin, token)
     : "admin is off in the configuration; give the address of a sidecar with --admin";
@@ -165,8 +166,14 @@ async function init({ words, given }: Given): Promise<number> {
   return done.kind === "written" ? say(done.text) : complain(done.message, 2);
 }
 
-function configured(flags: Flags): Config {
+/** Once, for a command that asks. */
+async function configured(flags: Flags): Promise<Config> {
+  const { loadConfig } = await import("../config/load.ts");
   return loadConfig({ file: fileOf(flags), env: process.env, flags });
+}
+
+function read(flags: Flags): Promise<Config> {
+  return readConfig({ file: fileOf(flags), env: process.env, flags });
 }
 
 function fileOf({ config }: Flags): string | undefined {
@@ -177,14 +184,7 @@ function fileOf({ config }: Flags): string | undefined {
 function sourceOf(flags: Flags): ConfigSource | undefined {
   const file = fileOf(flags);
   if (file === undefined) return undefined;
-  return {
-    name: file,
-    async read() {
-      // Loaded when it is first needed: idle memory counts.
-      const { readConfig } = await import("../config/reading.ts");
-      return readConfig({ file, env: process.env, flags });
-    },
-  };
+  return { name: file, read: () => read(flags) };
 }
 
 /** From now on SIGHUP reads the configuration again, and so does a change of its file unless that is not wanted. What comes

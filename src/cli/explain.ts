@@ -14,8 +14,8 @@ interface ExplainGiven {
 }
 
 interface Sources {
-  /** Throws ConfigError. */
-  readonly config: () => Config;
+  /** Rejects with ConfigError. */
+  readonly config: () => Promise<Config>;
   /** Text: why there is none. */
   readonly door: () => Promise<Door | string>;
 }
@@ -38,7 +38,7 @@ export async function explain({ words, given }: ExplainGiven, { config, door }: 
     response: status === undefined && headers.length === 0 ? undefined : { status: Number(status ?? 200), headers },
   };
   if (!isLive) {
-    const said = await explained(asked, { config: config(), now: Date.now });
+    const said = await explained(asked, { config: await config(), now: Date.now });
     return said.kind === "mistake" ? fail(`explain: ${plain(said.text)}`, 2) : show(said.value);
   }
   const found = await door();

@@ -2,9 +2,9 @@
 // so that it can speak up together with schema.ts; what schema.ts refuses is passed over here.
 
 import { type Address, readAddress } from "./addresses.ts";
-import { isMapping, type Mapping } from "./document.ts";
 import type { Mistake, Path } from "./mistakes.ts";
 import { paramNames, parsePattern, patternShape, type Segment } from "./pattern.ts";
+import { isMapping, type Mapping } from "./plain.ts";
 import { DEFAULT_ADMIN, DEFAULT_LISTEN } from "./schema.ts";
 
 export function checkTogether(file: Mapping): Mistake[] {

@@ -4,6 +4,7 @@
 
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { ConfigError, escaped, type Mistake, type Path } from "./mistakes.ts";
+import { isMapping, type Mapping } from "./plain.ts";
 import { type Environment, expand } from "./variables.ts";
 
 /** A text that was read. */
@@ -33,8 +34,6 @@ interface Reading {
   nodes: number;
 }
 
-export type Mapping = Readonly<Record<string, unknown>>;
-
 const MAX_LENGTH = 1024 * 1024;
 const MAX_NODES = 100_000;
 const MAX_DEPTH = 32;
@@ -62,10 +61,6 @@ export function readDocument(text: string, file: string, environment: Environmen
   }
   const placeOf = (path: Path) => placeAt(offsetOf(path, value, reading.offsets));
   return { value, mistakes: reading.mistakes, placeOf, placeAt };
-}
-
-export function isMapping(value: unknown): value is Mapping {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {

@@ -4,8 +4,9 @@
 import { readFileSync } from "node:fs";
 import type * as z from "zod";
 import { checkTogether } from "./checks.ts";
-import { isMapping, type Mapping, readDocument, type Source } from "./document.ts";
+import { readDocument, type Source } from "./document.ts";
 import { ConfigError, escaped, type Finding, findingText, type Mistake, type Path, pathText } from "./mistakes.ts";
+import { deepFreeze, isMapping, type Mapping } from "./plain.ts";
 import { type Config, configFrom, EVERYTHING, fileSchema } from "./schema.ts";
 import type { Environment } from "./variables.ts";
 
@@ -214,13 +215,4 @@ function sayMissingOrigin(path: Path, text: string): Pick<Finding, "path" | "tex
   if (path[0] !== "origin") return { path: pathText(path), text };
   const said = "is missing; write it as --origin http://127.0.0.1:3000, or name a file with --config";
   return { path: "--origin", text: said };
-}
-
-/** `value`, frozen through and through. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    Object.values(value).forEach(deepFreeze);
-  }
-  return value;
 }

@@ -1,14 +1,17 @@
-// The thread in which a configuration is read while requests are served: see reading.ts, which starts it.
+// The thread in which a configuration is read: see reading.ts, which starts it.
 
+import * as module from "node:module";
 import { parentPort } from "node:worker_threads";
-import { loadConfig } from "./load.ts";
-import { ConfigError } from "./mistakes.ts";
 import type { Reading, ReadingOrder } from "./reading.ts";
 
-// It stays until it is terminated: nothing that it says can be lost.
-parentPort?.on("message", (order: ReadingOrder) => parentPort?.postMessage(read(order)));
+// As main.ts does, and before anything is loaded.
+module.enableCompileCache?.();
 
-function read(order: ReadingOrder): Reading {
+// It stays until it is terminated: nothing that it says can be lost.
+parentPort?.on("message", async (order: ReadingOrder) => parentPort?.postMessage(await read(order)));
+
+async function read(order: ReadingOrder): Promise<Reading> {
+  const [{ loadConfig }, { ConfigError }] = await Promise.all([import("./load.ts"), import("./mistakes.ts")]);
   try {
     return { kind: "read", json: JSON.stringify(loadConfig(order)) };
   } catch (error) {

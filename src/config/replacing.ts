@@ -2,8 +2,8 @@
 // kept from the old one and named; what has not changed is the old one's, so that it is known by identity; and what has
 // changed is said.
 
-import { isMapping } from "./document.ts";
 import { pathText } from "./mistakes.ts";
+import { isMapping } from "./plain.ts";
 import type { Config, RouteConfig } from "./schema.ts";
 
 export interface Replacing {
