@@ -14,7 +14,7 @@ import { type Ending, type Endings, inTurn } from "./endings.ts";
 import type { Signal } from "./http/abort.ts";
 import type { Request, Response } from "./http/message.ts";
 import { problem } from "./http/problem.ts";
-import { type Clients, createClients } from "./limit/client.ts";
+import { type Clients, createClients, isLoopback } from "./limit/client.ts";
 import { createLimiter, createLimiterMemory, type LimiterMemory } from "./limit/limiter.ts";
 import type { LimitTally } from "./limit/plan.ts";
 import { sparing } from "./log/sparing.ts";
@@ -166,7 +166,7 @@ function limitsText({ rateLimit, routes }: Config): string {
 
 function isOnLoopback(address: Config["admin"]): boolean {
   if (address === false || "path" in address) return true;
-  return address.host === "localhost" || createClients(["loopback"]).trusts(address.host);
+  return isLoopback(address.host);
 }
 
 /** What the client is told of an error. */

@@ -97,6 +97,12 @@ export function createClients(trusted: readonly string[]): Clients {
   };
 }
 
+/** Whether nobody but this machine is meant by a host, as a URL or an address to listen on has it: an address of loopback, in
+ * brackets or not, or a name that stands for one (RFC 6761 §6.3). "" is none. */
+export function isLoopback(host: string): boolean {
+  return /^(?:.+\.)?localhost\.?$/i.test(host) || hopNamed(host, networksNamed("loopback")).trusted;
+}
+
 type Network = [Address, number];
 
 const NAMED_NETWORKS: Readonly<Record<string, readonly string[]>> = {

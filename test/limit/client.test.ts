@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fields, Request } from "../../src/http/message.ts";
-import { createClients } from "../../src/limit/client.ts";
+import { createClients, isLoopback } from "../../src/limit/client.ts";
 
 function request(peer: string, fields: Fields = []): Request {
   return {
@@ -187,6 +187,39 @@ describe("trusted proxies", () => {
       expect(() => createClients([text])).toThrow(`read a network: got "${text}"`);
     },
   );
+});
+
+describe("a host", () => {
+  it.each([
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "shop.localhost",
+    "127.0.0.1",
+    "127.8.8.8",
+    "::1",
+    "[::1]",
+    "0:0:0:0:0:0:0:1",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+  ])("%s is this machine alone", (host) => {
+    expect(isLoopback(host)).toBe(true);
+  });
+
+  it.each([
+    "",
+    ".localhost",
+    "localhost.test",
+    "notlocalhost",
+    "127.0.0.1.test",
+    "127.1",
+    "0.0.0.0",
+    "::",
+    "10.0.0.1",
+    "[::2]",
+  ])("%j may be another", (host) => {
+    expect(isLoopback(host)).toBe(false);
+  });
 });
 
 /** The first four groups, written out. */

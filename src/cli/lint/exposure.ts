@@ -2,7 +2,7 @@
 // count, and passwords that travel in the clear.
 
 import type { Config, RateLimitConfig } from "../../config/schema.ts";
-import { createClients } from "../../limit/client.ts";
+import { createClients, isLoopback } from "../../limit/client.ts";
 import type { Warning } from "./rules.ts";
 
 type Path = Warning["path"];
@@ -52,10 +52,6 @@ function lintAdmin({ admin, adminToken = "" }: Config): Warning[] {
 
 function isLocal(address: Exclude<Config["admin"], false>): boolean {
   return "path" in address || isLoopback(address.host);
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || createClients(["loopback"]).trusts(host.replace(/^\[|\]$/g, ""));
 }
 
 interface LimitAt {

@@ -1,11 +1,11 @@
 // What is to be tried, by the command line? Checked as a whole before anything is asked of anybody.
 
-import { isIP } from "node:net";
 import { originUrl } from "../../config/addresses.ts";
 import { loadConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/mistakes.ts";
 import type { Config } from "../../config/schema.ts";
 import { seconds } from "../../config/values.ts";
+import { isLoopback } from "../../limit/client.ts";
 
 export interface Plan {
   /** URL without path; undefined: a log is only looked at. */
@@ -129,11 +129,4 @@ function isPath(path: string): boolean {
 
 function shown(text: string): string {
   return JSON.stringify(text.slice(0, 64)).replace(/[^ -~]/g, "?");
-}
-
-/** Whether a host of a URL is this machine by its name alone. */
-function isLoopback(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, "");
-  if (host === "localhost" || host.endsWith(".localhost") || host === "::1") return true;
-  return isIP(host) === 4 && host.startsWith("127.");
 }
