@@ -87,7 +87,8 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
       // Loaded when somebody asks.
       explain: async (asked) => {
         const { explain } = await import("./explain/answer.ts");
-        const said = await explain(asked, { config: current.config, era: current.era, store, now: Date.now });
+        const { config: used, era } = current;
+        const said = await explain(asked, { config: used, era, store, sidecar: events.id, now });
         return said.kind === "mistake" ? said : { kind: "explanation", explanation: said.value };
       },
       events,

@@ -50,7 +50,7 @@ export const responseCodec: Codec<StoredResponse> = {
 };
 
 /** Raised with every change of layout or meaning. */
-const VERSION = 3;
+const VERSION = 4;
 const CRC_AT = 1;
 const LENGTH_AT = 5;
 const HEAD_AT = 9;
@@ -73,9 +73,9 @@ type Head = [
 
 const NUMBERS = 10;
 const FLAGS = 2;
-const TEXTS = 3;
+const TEXTS = 4;
 
-function toHead({ value, stamp, tags, freshUntil, keepUntil }: Stored<StoredResponse>): Head {
+function toHead({ value, stamp, tags, freshUntil, keepUntil, by }: Stored<StoredResponse>): Head {
   return [
     [
       stamp,
@@ -94,7 +94,7 @@ function toHead({ value, stamp, tags, freshUntil, keepUntil }: Stored<StoredResp
     value.names,
     tags,
     value.ownTags,
-    [value.etag ?? null, value.lastModified ?? null, value.targeted ?? null],
+    [value.etag ?? null, value.lastModified ?? null, value.targeted ?? null, by ?? null],
     value.body.byteLength,
   ];
 }
@@ -122,7 +122,7 @@ function fromHead(head: Head, body: Uint8Array): Stored<StoredResponse> | undefi
     ownTags,
     names,
   };
-  return { value, stamp, tags, freshUntil, keepUntil };
+  return { value, stamp, tags, freshUntil, keepUntil, by: texts[3] ?? undefined };
 }
 
 /** As isHead has seen. */

@@ -52,6 +52,7 @@ function responseRows(said: StoredResponseSaid, paint: Paint): Row[] {
     ),
     ["age", `${age} s of ${Math.round(lifetime * 10) / 10} s; ${ttl < 0 ? `stale since ${-ttl} s` : `${ttl} s left`}`],
     ["fetched", `${timeText(fetchedAt)}, stamp ${stamp}; kept until ${timeText(keptUntil)}`],
+    ["by", whoText(said)],
     ["where", `${where}${times}`],
   ];
 }
@@ -60,6 +61,12 @@ function stateText({ state, ttl }: StoredResponseSaid, paint: Paint): string {
   if (state === "invalidated") return paint("red", "invalidated: may be validated, is never used before that");
   if (state === "soft-purged") return paint("yellow", "purged softly: stale since then");
   return ttl < 0 ? paint("yellow", "stale") : paint("green", "fresh");
+}
+
+function whoText({ storedBy }: StoredResponseSaid): string {
+  if (storedBy === null) return "not known";
+  const name = plain(storedBy.sidecar, 40);
+  return storedBy.isThis ? `this sidecar, ${name}` : `sidecar ${name}`;
 }
 
 function timeText(ms: number): string {

@@ -20,10 +20,12 @@ interface Parts {
   readonly now: () => number;
   /** Left out: nothing is said of what is stored. */
   readonly store?: Pick<Store<StoredResponse>, "look" | "held" | "leased">;
+  /** The name that this process stores under. */
+  readonly sidecar?: string;
 }
 
 /** Never rejects for what was typed. */
-export async function explain(asked: Asked, { config, era, now, store }: Parts): Promise<Read<Explanation>> {
+export async function explain(asked: Asked, { config, era, now, store, sidecar }: Parts): Promise<Read<Explanation>> {
   const request = requestFrom(asked);
   if (request.kind === "mistake") return request;
   const fields = fieldsFrom(asked.response?.headers ?? []);
@@ -31,6 +33,6 @@ export async function explain(asked: Asked, { config, era, now, store }: Parts):
   const sample = asked.response && { status: asked.response.status, fields: fields.value };
   const explained = createExplainer(config, now, era)(request.value, sample);
   if (store === undefined) return { kind: "read", value: explained.explanation };
-  const value = await withStored(explained, { store, now, hasSample: sample !== undefined });
+  const value = await withStored(explained, { store, sidecar, now, hasSample: sample !== undefined });
   return { kind: "read", value };
 }

@@ -155,7 +155,10 @@ export interface StoredResponseSaid {
   readonly state: "usable" | "soft-purged" | "invalidated";
   /** By which tags, or all of it ("floor"), and when by the fence's clock. Tags that share a slot cannot be told apart. */
   readonly because: readonly { readonly tag: string | "floor"; readonly clock: number }[];
-  /** Which process fetched it is not recorded. "memory": this process holds it. */
+  /** Which sidecar fetched it, or validated it last, by the name that it has in /api/stats, `forebay top` and events; null: not
+   * known. */
+  readonly storedBy: { readonly sidecar: string; readonly isThis: boolean } | null;
+  /** "memory": this process holds it. */
   readonly tier: "memory" | "redis";
   /** How often this process has answered with it from memory; null: it is not in memory. */
   readonly hits: number | null;

@@ -16,10 +16,18 @@ type Shelves = Pick<Store<StoredResponse>, "look" | "held" | "leased">;
 /** More slots than these are not asked about one by one. */
 const MAX_BLAMED = 400;
 
-/** `explained` with what is stored. `hasSample`: its freshness is that of a given response, and stays. `now`: epoch ms. */
+interface Source {
+  readonly store: Shelves;
+  /** The name that this process stores under. */
+  readonly sidecar: string | undefined;
+  /** Epoch ms. */
+  readonly now: () => number;
+}
+
+/** `explained` with what is stored. `hasSample`: its freshness is that of a given response, and stays. */
 export async function withStored(
   { explanation, visit }: Explained,
-  { store, now, hasSample }: { store: Shelves; now: () => number; hasSample: boolean },
+  { store, sidecar, now, hasSample }: Source & { readonly hasSample: boolean },
 ): Promise<Explanation> {
   if (visit === undefined) return explanation;
   const reading = await store.look({ key: visit.key, tags: visit.tags, limits: [], certain: true, apart: true });
@@ -34,7 +42,7 @@ export async function withStored(
     clock: fence.shared ? fence.clock : null,
     passUntil: record !== undefined && record.passUntil > now() ? record.passUntil : null,
     leaseMs: (await store.leased?.(visit.key, names)) || null,
-    response: stored === undefined ? null : await responseSaid({ visit, reading, stored }, { store, now: now() }),
+    response: stored === undefined ? null : await responseSaid({ visit, reading, stored }, { store, sidecar, now }),
   };
   const seen = stored === undefined || hasSample ? explanation : withResponse({ explanation, visit }, stored.value);
   return { ...seen, key: hasSample ? seen.key : keyOf(visit, record === undefined ? undefined : names), stored: said };
@@ -71,9 +79,10 @@ interface Looked {
 
 async function responseSaid(
   { visit, reading, stored }: Looked,
-  { store, now }: { store: Shelves; now: number },
+  { store, sidecar, now: clock }: Source,
 ): Promise<StoredResponseSaid> {
-  const { value, stamp, tags, keepUntil } = stored;
+  const { value, stamp, tags, keepUntil, by } = stored;
+  const now = clock();
   const held = store.held?.(visit.key);
   const isHeld = held !== undefined && held.stamp === stamp;
   const isSoft = reading.softAt !== undefined;
@@ -92,6 +101,7 @@ async function responseSaid(
     keptUntil: keepUntil,
     state: !reading.usable ? "invalidated" : isSoft ? "soft-purged" : "usable",
     because: isOvertaken && reading.fence.shared ? await overtaking({ stamp, tags: all, isSoft }, store) : [],
+    storedBy: by === undefined ? null : { sidecar: by, isThis: by === sidecar },
     tier: isHeld || store.leased === undefined ? "memory" : "redis",
     hits: isHeld ? held.hits : null,
   };

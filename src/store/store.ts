@@ -36,6 +36,8 @@ export interface Stored<V> {
   readonly freshUntil: number;
   /** Epoch ms at which the store forgets the value. */
   readonly keepUntil: number;
+  /** The process that made it, by the name its events have (Event.from); undefined: nobody knows. */
+  readonly by?: string | undefined;
 }
 
 /** Bytes for values. `decode` answers undefined for what it did not write itself or what was damaged. */

@@ -24,6 +24,7 @@ const kept: fc.Arbitrary<Stored<StoredResponse>> = fc.record({
   tags: fc.array(text),
   freshUntil: time,
   keepUntil: time,
+  by: fc.option(text, { nil: undefined }),
   value: fc.record({
     status: fc.integer({ min: 200, max: 599 }),
     fields: fc.array(fc.tuple(text, text)).map((list) => list.flat()),

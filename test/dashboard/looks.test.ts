@@ -114,6 +114,7 @@ const hostile: Explanation = {
     response: {
       ...{ status: 200, bytes: 1, age: 0, lifetime: 1, ttl: 1, etag: EVIL, stamp: 1, tags: [EVIL], fetchedAt: 0 },
       ...{ keptUntil: 0, state: "usable", because: [{ tag: EVIL, clock: 1 }], tier: "memory", hits: 1 },
+      storedBy: { sidecar: EVIL, isThis: false },
     },
   },
 };

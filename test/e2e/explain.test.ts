@@ -158,6 +158,49 @@ test("a running sidecar says what is stored, without a request being counted", a
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
 });
 
+test("a running sidecar says which one stored a response, or validated it last", async () => {
+  const redis = await startRedis();
+  cleanups.push(() => redis.stop());
+  const answered: number[] = [];
+  const origin = await startOrigin(({ headers }, response) => {
+    const status = headers["if-none-match"] === '"1"' ? 304 : 200;
+    answered.push(status);
+    response.writeHead(status, { "cache-control": "max-age=60", etag: '"1"' }).end(status === 200 ? "hello" : "");
+  });
+  cleanups.push(() => origin.close());
+  const start = async () => {
+    const sidecar = await startSidecarProcess(
+      `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
+    );
+    cleanups.push(() => sidecar.stop());
+    await reading(sidecar);
+    return sidecar;
+  };
+  const [one, two] = await Promise.all([start(), start()]);
+  const asked = async ({ admin }: SidecarProcess, path: string) =>
+    JSON.parse(await (await fetch(`${admin}/api/${path}`)).text());
+  const names = { one: (await asked(one, "stats")).sidecar, two: (await asked(two, "stats")).sidecar };
+  const response = async (sidecar: SidecarProcess) =>
+    (await asked(sidecar, "explain?url=http://app.test/articles/7")).stored.response;
+  const said = async ({ admin }: SidecarProcess) =>
+    (await explain("GET", "http://app.test/articles/7", "--live", "--admin", admin)).stdout;
+  // What is stored is on its way to Redis when the client has its answer.
+  await one.fetch("/articles/7");
+  await vi.waitUntil(async () => (await response(two)) !== null, { timeout: 20_000 });
+  expect((await response(one)).storedBy).toEqual({ sidecar: names.one, isThis: true });
+  expect((await response(two)).storedBy).toEqual({ sidecar: names.one, isThis: false });
+  expect(await said(two)).toMatch(new RegExp(`^ +by +sidecar ${names.one}$`, "m"));
+  await two.fetch("/articles/7");
+  expect(await response(two)).toMatchObject({ tier: "memory", storedBy: { sidecar: names.one } });
+  const purged = await runForebay(["purge", "tag", "article:7", "--admin", one.admin, "--wait"], withoutToken);
+  expect(purged.code).toBe(0);
+  await two.fetch("/articles/7");
+  expect(answered).toEqual([200, 304]);
+  await vi.waitUntil(async () => (await response(two)).storedBy.isThis, { timeout: 20_000 });
+  expect((await response(one)).storedBy).toEqual({ sidecar: names.two, isThis: false });
+  expect(await said(two)).toMatch(new RegExp(`^ +by +this sidecar, ${names.two}$`, "m"));
+});
+
 test("what is no sidecar is told as such", async () => {
   const other = await startOrigin((_request, response) => {
     response.end('{"format":1}');

@@ -7,6 +7,7 @@ import { explanationText } from "../../src/cli/explain-text.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { explain } from "../../src/explain/answer.ts";
 import type { Explanation } from "../../src/explain/explanation.ts";
+import { createAnnouncingStore } from "../../src/store/announcing.ts";
 import { createFailOpenStore } from "../../src/store/fail-open.ts";
 import { createMemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
@@ -90,6 +91,27 @@ describe("what is stored", () => {
     });
     expect(key?.variant).toEqual([{ name: "accept", value: "a" }]);
     expect((await ask(undefined, ["Accept: b"])).stored).toMatchObject({ reason: "vary-miss", response: null });
+  });
+
+  it("is this process' own in memory, or of nobody that is known", async () => {
+    const events = { id: "here", tell: () => 0, count() {} };
+    const { world } = createKnown((now) =>
+      createAnnouncingStore(createMemoryStore({ maxBytes: 1 << 20, slots: 4096, codec: responseCodec, now }), events),
+    );
+    await world.request("/articles/7");
+    const asked = { method: "GET", url: "http://shop.test/articles/7", headers: [], from: "192.0.2.1" };
+    const storedBy = async (sidecar: string) => {
+      const known = { config, now: () => world.now, store: world.store, sidecar };
+      const said = await explain({ ...asked, response: undefined }, known);
+      return said.kind === "read" ? said.value.stored?.response?.storedBy : said.text;
+    };
+    expect(await storedBy("here")).toEqual({ sidecar: "here", isThis: true });
+    expect(await storedBy("elsewhere")).toEqual({ sidecar: "here", isThis: false });
+    const silent = createKnown();
+    await silent.world.request("/articles/7");
+    const said = await silent.ask();
+    expect(said.stored?.response?.storedBy).toBeNull();
+    expect(explanationText(said, (_, text) => text)).toMatch(/ by +not known$/m);
   });
 
   it("is invalidated by a tag, which is named", async () => {

@@ -184,6 +184,19 @@ describe("a store that announces", () => {
     ]);
     expect(store.look).toBe(memory.look);
   });
+
+  it("puts its name on what is put, but for what bears one already", async () => {
+    const memory = createMemoryStore({ maxBytes: 1 << 20, slots: 1024, codec: textCodec, now: Date.now });
+    const [first, second] = [createAnnouncingStore(memory, one), createAnnouncingStore(memory, two)];
+    const by = async () => (await second.look({ key: keyOf("k"), tags: [], limits: [] })).stored?.by;
+    const v = storedOf("v");
+    await first.put(keyOf("k"), [], v);
+    expect([await by(), v.by]).toEqual(["one", undefined]);
+    await second.put(keyOf("k"), [], storedOf("w"));
+    expect(await by()).toBe("two");
+    await second.put(keyOf("k"), [], storedOf("w", { by: "one" }));
+    expect(await by()).toBe("one");
+  });
 });
 
 describe("a receipt", () => {
