@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, expect, test } from "vitest";
 import type { Response } from "../../src/http/message.ts";
+import { bind } from "../../src/server/address.ts";
+import { readPlain } from "../../src/server/plain.ts";
 import type { Outcome } from "../../src/server/server.ts";
 import { converse, rawClient, statuses } from "./raw-client.ts";
 import { bytes, get, ok, serve, source, stopServing } from "./serving.ts";
@@ -48,6 +50,32 @@ test("a connection goes over to node:http in its midst, and nothing of it is los
   const answer = await converse(port, plain("/1") + post + plain("/3") + get("/4"));
   expect(answer.match(/<.*?>/g)).toEqual(["<GET /1>", "<POST /2>", "<GET /3>", "<GET /4>"]);
   expect(statuses(answer)).toEqual([200, 200, 200, 200]);
+});
+
+// It hears from the connection itself from then on, and on Deno may do so before anything that is put off.
+test("node:http is given what has come at once, before the octets that follow can be read", async () => {
+  let heard = "";
+  const afterwards: string[] = [];
+  const server = createServer().removeAllListeners("connection");
+  server.on("connection", (socket) => {
+    socket.on("data", (piece) => {
+      heard += piece;
+    });
+    socket.end();
+  });
+  const never = () => {
+    throw new Error("nothing plain was sent");
+  };
+  const limits = { maxTargetBytes: 100, maxFieldsBytes: 100, keepAliveMs: 1000, headersMs: 1000, sendMs: 1000 };
+  const rest = { handle: never, finished: undefined, failed: never, isDraining: () => false, reason: String };
+  readPlain(server, { ...limits, ...rest });
+  // Called after the listener of plain.ts, by the same event.
+  server.on("connection", (socket) => socket.on("data", () => afterwards.push(heard)));
+  const bound = await bind(server, { host: "127.0.0.1", port: 0 });
+  const request = "POST /1 HTTP/1.1\r\n";
+  await converse("port" in bound ? bound.port : 0, request);
+  expect(afterwards).toContain(request);
+  server.close();
 });
 
 test("a head that comes in pieces is read, after plain ones and before", async () => {
