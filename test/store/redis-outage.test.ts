@@ -1,6 +1,6 @@
 // Redis away, silent, or slow: what is refused, how fast, and in what order things come back.
 
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { freePort } from "../support/redis.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
@@ -88,19 +88,22 @@ describe("a Redis that is silent", () => {
   });
 
   test("does not fill this process with questions and values", async () => {
+    // To make all this takes time, after which Redis would be known to be silent and nothing be sent. Here it takes none.
+    const clock = vi.spyOn(performance, "now").mockReturnValue(performance.now());
+    onTestFinished(() => clock.mockRestore());
+    const store = await stores.connected({ deadline: 50 });
     await stores.redis.command("CONFIG", "RESETSTAT");
     stores.redis.freeze();
     const large = storedOf("x".repeat(8 << 20), { stamp: 1 });
-    const written = Array.from({ length: 8 }, () => own.store.put(key, [], large));
-    const asked = Array.from({ length: 30_000 }, (_, i) =>
-      own.store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }),
-    );
+    const written = Array.from({ length: 8 }, () => store.put(key, [], large));
+    const asked = Array.from({ length: 30_000 }, (_, i) => store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }));
     const refused = await Promise.all([...asked, ...written].map(refusal));
     expect(refused.filter(({ message }) => message.includes("on its way")).length).toBeGreaterThan(3);
     stores.redis.thaw();
-    expect((await firstAnswer()).reading.fence.shared).toBe(true);
+    expect((await firstAnswer(store)).reading.fence.shared).toBe(true);
     const stats = String(await stores.redis.command("INFO", "commandstats"));
-    expect(Number(/cmdstat_get:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(20_000);
+    // 10,000 commands may wait on each of the two connections; what is asked until the first answer comes on top.
+    expect(Number(/cmdstat_get:calls=(\d+)/.exec(stats)?.[1])).toBeLessThan(22_000);
   });
 
   test("keeps no lease that was granted too late", async () => {
