@@ -1,44 +1,22 @@
 // The store in a Redis Cluster: the promises that every store keeps.
 
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startRedis } from "../support/redis.ts";
 import { aclOf } from "../support/redis-acl.ts";
 import { startCluster, type TestCluster } from "../support/redis-cluster.ts";
-import { keyOf, storeContract, storedOf, textCodec } from "./contract.ts";
+import { storesAt } from "../support/redis-stores.ts";
+import { keyOf, storeContract, storedOf } from "./contract.ts";
 
 const PATIENCE = { timeout: 10_000, interval: 5 };
 
 let cluster: TestCluster;
-const stores: RedisStore<string>[] = [];
 
 beforeAll(async () => {
   cluster = await startCluster();
 }, 60_000);
-afterEach(async () => void (await Promise.all(stores.splice(0).map((store) => store.close()))));
 afterAll(() => cluster?.stop());
 
-function create(options: Partial<RedisOptions<string>> = {}): RedisStore<string> {
-  const store = createRedisStore<string>({
-    cluster: cluster.nodes,
-    prefix: "forebay",
-    connections: 2,
-    deadline: 5000,
-    writeDeadline: 1000,
-    settle: 0,
-    slots: 1 << 16,
-    codec: textCodec,
-    ...options,
-  });
-  stores.push(store);
-  return store;
-}
-
-async function connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>> {
-  const store = create(options);
-  await store.connected();
-  return store;
-}
+const { create, connected } = storesAt(() => ({ cluster: cluster.nodes }));
 
 storeContract("redis cluster", {
   shared: true,

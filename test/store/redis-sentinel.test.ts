@@ -1,50 +1,31 @@
 // Redis behind Sentinel: which one is used, and what a failover may never bring back.
 
 import { type AddressInfo, createServer } from "node:net";
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FRESH_MS } from "../../src/store/connections.ts";
-import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
+import type { RedisStore } from "../../src/store/redis.ts";
 import type { Reading } from "../../src/store/store.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { startSentinel, type TestSentinel } from "../support/redis-sentinel.ts";
-import { keyOf, storedOf, textCodec } from "./contract.ts";
+import { storesAt } from "../support/redis-stores.ts";
+import { keyOf, storedOf } from "./contract.ts";
 
 const key = keyOf("k");
 const PATIENCE = { timeout: 30_000, interval: 10 };
 
 let sentinel: TestSentinel;
-const stores: RedisStore<string>[] = [];
 
 beforeAll(async () => {
   sentinel = await startSentinel();
 });
-afterEach(async () => {
-  for (const server of sentinel.servers) server.thaw();
-  await Promise.all(stores.splice(0).map((store) => store.close()));
-});
 afterAll(() => sentinel?.stop());
 
-function create(options: Partial<RedisOptions<string>> = {}): RedisStore<string> {
-  const store = createRedisStore<string>({
-    sentinel: { name: sentinel.name, nodes: sentinel.nodes },
-    prefix: "forebay",
-    connections: 2,
-    deadline: 1000,
-    writeDeadline: 1000,
-    settle: 1000,
-    slots: 1 << 16,
-    codec: textCodec,
-    ...options,
-  });
-  stores.push(store);
-  return store;
-}
-
-async function connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>> {
-  const store = create(options);
-  await store.connected();
-  return store;
-}
+const { create, connected } = storesAt(
+  () => ({ sentinel: { name: sentinel.name, nodes: sentinel.nodes }, deadline: 1000, settle: 1000 }),
+  () => {
+    for (const server of sentinel.servers) server.thaw();
+  },
+);
 
 function look(on: RedisStore<string>): Promise<Reading<string>> {
   return Promise.resolve(on.look({ key, tags: ["a"], limits: [] }));

@@ -5,34 +5,53 @@ import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/
 import { textCodec } from "../store/contract.ts";
 import { startRedis, type TestRedis } from "./redis.ts";
 
-export interface RedisStores {
-  /** Only within tests and hooks. */
-  readonly redis: TestRedis;
+export interface Stores {
   /** A store that may not be connected yet; closed after the test. */
   create(options?: Partial<RedisOptions<string>>): RedisStore<string>;
   /** A connected one. */
   connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>>;
 }
 
+export interface RedisStores extends Stores {
+  /** Only within tests and hooks. */
+  readonly redis: TestRedis;
+}
+
 /** To be called at the top of a test file. `args` are appended to the command line of the Redis. */
 export function redisStores(args: readonly string[] = []): RedisStores {
   let redis: TestRedis | undefined;
-  const stores: RedisStore<string>[] = [];
   beforeAll(async () => {
     redis = await startRedis(args);
   });
-  afterEach(async () => {
-    redis?.thaw(); // also where a test failed while it was frozen
-    await Promise.all(stores.splice(0).map((store) => store.close()));
-  });
-  afterAll(async () => void (await redis?.stop()));
   const running = () => {
     if (redis === undefined) throw new Error("use Redis: it is started in beforeAll");
     return redis;
   };
+  const stores = storesAt(
+    () => ({ url: running().url }),
+    () => redis?.thaw(),
+  );
+  afterAll(async () => void (await redis?.stop()));
+  return {
+    get redis() {
+      return running();
+    },
+    ...stores,
+  };
+}
+
+/**
+ * To be called at the top of a test file. `where` says, each time, where Redis is and what else is not as usual; `thaw` is
+ * called before the stores are closed: a test may have failed while Redis was frozen.
+ */
+export function storesAt(where: () => Partial<RedisOptions<string>>, thaw: () => void = () => {}): Stores {
+  const stores: RedisStore<string>[] = [];
+  afterEach(async () => {
+    thaw();
+    await Promise.all(stores.splice(0).map((store) => store.close()));
+  });
   const create = (options: Partial<RedisOptions<string>> = {}) => {
     const store = createRedisStore<string>({
-      url: running().url,
       prefix: "forebay",
       connections: 2,
       deadline: 5000,
@@ -40,15 +59,13 @@ export function redisStores(args: readonly string[] = []): RedisStores {
       settle: 0,
       slots: 1 << 16,
       codec: textCodec,
+      ...where(),
       ...options,
     });
     stores.push(store);
     return store;
   };
   return {
-    get redis() {
-      return running();
-    },
     create,
     async connected(options) {
       const store = create(options);
