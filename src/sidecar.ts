@@ -49,7 +49,7 @@ export async function startSidecar(config: Config, log: Log, source?: ConfigSour
   const endings = createEndings({ told: () => current.ended, elapsed });
   const purges = createPurges({ ...storage, log });
   const originFailed = createFailureLog(log);
-  const differences = createDifferences({ log, showQuery: () => current.config.log.query, now: Date.now });
+  const differences = createDifferences({ log, showQuery: () => current.config.log.query, now });
   const closing = new Abort();
   const tracer = await openTracer((request) => current.clients.bucket(request));
   const lasting: Lasting = {
