@@ -1,7 +1,8 @@
 // What does a client hear last on its connection (RFC 9112 §9.6)? What was no request, what asked for an upgrade and was
 // refused it, what could not be answered: one response, and the connection closes.
 
-import { type Response, release } from "../http/message.ts";
+import { sentId } from "../http/forwarding.ts";
+import { type Fields, type Response, release } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import { type BareSocket, finish, respondRaw } from "./raw.ts";
 
@@ -20,6 +21,12 @@ export function unreadable(code: string): Response {
     default:
       return problem(400, "This is no valid HTTP request.");
   }
+}
+
+/** What a line about a request that could not be answered says; `fields`: of the request. The id is the client's own, if any. */
+export function faultOf(error: unknown, fields: Fields): { readonly err: unknown; readonly id?: string } {
+  const id = sentId({ fields });
+  return id === undefined ? { err: error } : { err: error, id };
 }
 
 interface Ask {

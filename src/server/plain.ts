@@ -21,7 +21,7 @@ export interface PlainOptions extends Limits {
     | ((request: Request, outcome: { status: number; complete: boolean }, answer: Response | undefined) => void)
     | undefined;
   /** The handler failed, or answered with what cannot be sent. */
-  failed(error: unknown): void;
+  failed(error: unknown, request: Request): void;
   /** No further request is wanted. */
   isDraining(): boolean;
   /** The reason phrase of a status. */
@@ -194,7 +194,7 @@ class PlainConnection {
   }
 
   #fault(exchange: PlainExchange, error: unknown): void {
-    this.#options.failed(error);
+    this.#options.failed(error, exchange);
     if (!this.#socket.writable) return;
     exchange.status = UNANSWERED.status;
     this.#respond(exchange, UNANSWERED, true);

@@ -4,12 +4,12 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { type Request, type Response, release } from "../http/message.ts";
+import { type Fields, type Request, type Response, release } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import { type Address, type Bound, bind } from "./address.ts";
 import { ClientContent, discardRest } from "./content.ts";
 import { admit, DEFAULT_LIMITS, Incoming, type Limits } from "./incoming.ts";
-import { respondLast, UNANSWERED, unreadable } from "./last.ts";
+import { faultOf, respondLast, UNANSWERED, unreadable } from "./last.ts";
 import { breakOff, respond } from "./outgoing.ts";
 import { type PlainOptions, type PlainReader, readPlain } from "./plain.ts";
 import { type BareSocket, switchProtocol } from "./raw.ts";
@@ -152,7 +152,7 @@ class HttpListener implements Listener {
       get finished() {
         return given.onFinished;
       },
-      failed: (error) => this.#report(error),
+      failed: (error, { fields }) => this.#report(error, fields),
       isDraining: () => this.#draining,
       reason: (status) => STATUS_CODES[status] ?? "",
     };
@@ -225,13 +225,13 @@ class HttpListener implements Listener {
 
   /** The handler failed, or answered with what cannot be sent. */
   #fault(out: ServerResponse, method: string, error: unknown): void {
-    this.#report(error);
+    this.#report(error, out.req.rawHeaders);
     if (out.headersSent || out.destroyed) breakOff(out);
     else respond(out, UNANSWERED, { method, closing: true, sendMs: this.#options.sendMs });
   }
 
-  #report(error: unknown): void {
-    this.#options.log?.error({ err: error }, "a request could not be answered");
+  #report(error: unknown, fields: Fields): void {
+    this.#options.log?.error(faultOf(error, fields), "a request could not be answered");
   }
 
   #upgrade(message: IncomingMessage, socket: BareSocket, head: Uint8Array): void {
@@ -244,20 +244,20 @@ class HttpListener implements Listener {
     this.#keep(socket);
     const request = admit(message, socket, this.#options);
     if (!(request instanceof Incoming)) {
-      this.#answerRaw(socket, message.method, request);
+      this.#answerRaw(socket, message, request);
       return;
     }
     request.upgrade = protocolOf(message);
     Promise.resolve(request)
       .then(this.#handler)
       .catch((error) => {
-        this.#options.log?.error({ err: error }, "an upgrade could not be answered");
+        this.#options.log?.error(faultOf(error, request.fields), "an upgrade could not be answered");
         return UNANSWERED;
       })
       .then((response) => {
         const { destroyed: hasLeft } = socket;
         this.#given.onFinished?.(request, { status: hasLeft ? 0 : response.status, complete: !hasLeft }, response);
-        if (response.tunnel === undefined) this.#answerRaw(socket, request.method, response);
+        if (response.tunnel === undefined) this.#answerRaw(socket, message, response);
         else {
           switchProtocol(socket, response.fields, STATUS_CODES[101] ?? "");
           join(socket, response.tunnel, head);
@@ -267,7 +267,7 @@ class HttpListener implements Listener {
 
   #refuse(message: IncomingMessage, socket: BareSocket): void {
     this.#keep(socket);
-    this.#answerRaw(socket, message.method, problem(501, "This is no proxy for CONNECT."));
+    this.#answerRaw(socket, message, problem(501, "This is no proxy for CONNECT."));
   }
 
   /** What arrived is no request: said so where no response has begun, and the connection is given up. */
@@ -280,13 +280,13 @@ class HttpListener implements Listener {
     // Not the request being answered but what follows it is at fault: the connection closes after the response.
     if (underWay?.req.complete) underWay.once("finish", () => socket.end());
     else if (code === "ECONNRESET" || !socket.writable || underWay?.headersSent) socket.destroy();
-    else this.#answerRaw(socket, "GET", unreadable(code));
+    else this.#answerRaw(socket, undefined, unreadable(code));
   }
 
-  #answerRaw(socket: BareSocket, method: string | undefined, response: Response): void {
+  #answerRaw(socket: BareSocket, message: IncomingMessage | undefined, response: Response): void {
     const reason = (status: number) => STATUS_CODES[status] ?? "";
-    const how = { method: method ?? "GET", sendMs: this.#options.sendMs, reason };
-    respondLast(socket, response, { ...how, failed: (error) => this.#report(error) });
+    const failed = (error: unknown) => this.#report(error, message?.rawHeaders ?? []);
+    respondLast(socket, response, { method: message?.method ?? "GET", sendMs: this.#options.sendMs, reason, failed });
   }
 
   #keep(socket: BareSocket): void {

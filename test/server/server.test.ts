@@ -45,23 +45,26 @@ test("the signal of a request that was answered does not abort", async () => {
   expect(request.signal.aborted).toBe(false);
 });
 
-test("a handler that throws, rejects or answers nonsense becomes a 500 problem and is logged", async () => {
-  const logged: string[] = [];
+test("a handler that throws, rejects or answers nonsense becomes a 500 problem and is logged with its id", async () => {
+  const logged: unknown[] = [];
   const { port } = await serve(
     (request) => {
       if (request.target === "/throw") throw new Error("secret");
       if (request.target === "/reject") return Promise.reject(new Error("secret"));
       return { status: 200, fields: ["X-Bad", "a\r\nb"], content: bytes("x") };
     },
-    { log: { error: (_context, message) => logged.push(message) } },
+    { log: { error: (context, message) => logged.push({ ...context, message }) } },
   );
   for (const target of ["/throw", "/reject", "/nonsense"]) {
-    const answer = await converse(port, get(target));
+    const answer = await converse(port, get(target, `X-Request-Id: id-of-${target.slice(1)}`));
     expect(statuses(answer)).toEqual([500]);
     expect(answer).toContain("application/problem+json");
     expect(answer).not.toContain("secret");
   }
-  expect(logged).toHaveLength(3);
+  await converse(port, get("/throw", "X-Request-Id: not an id"));
+  const line = { err: expect.any(Error), message: "a request could not be answered" };
+  const ids = ["id-of-throw", "id-of-reject", "id-of-nonsense"];
+  expect(logged).toEqual([...ids.map((id) => ({ ...line, id })), line]);
 });
 
 test("a head that does not come in time gets a 408", async () => {
