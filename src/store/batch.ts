@@ -21,6 +21,8 @@ export interface Ask {
   readonly limits: readonly LimitQuestion[];
   /** Asked for before anything is read. */
   readonly lease?: LeaseAsk;
+  /** Called when the question is about to be sent. */
+  readonly leaving?: (() => void) | undefined;
 }
 
 export interface LeaseAsk {
@@ -109,6 +111,7 @@ class Batch {
   }
 
   send(): void {
+    for (const { ask } of this.#asked) ask.leaving?.();
     this.#seen = this.#options.clock.value();
     this.#sentAt = performance.now();
     // Where this process itself was late, the reply may be here already: timers run before sockets are read.

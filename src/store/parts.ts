@@ -79,11 +79,11 @@ export function createPartedAsking(line: Line, options: PartsOptions): (ask: Ask
     }
   }
 
-  return async ({ record, variant, slots, limits, lease }) => {
+  return async ({ record, variant, slots, limits, lease, leaving }) => {
     const shares = limits.length === 0 ? [] : sharesOf(limits);
     const [fence, value, ...charged] = await Promise.allSettled([
-      slots && askFence({ ...NOTHING, slots }),
-      record && askNode(nodeOf(record), { ...NOTHING, record, variant, ...(lease ? { lease } : {}) }),
+      slots && askFence({ ...NOTHING, slots, leaving }),
+      record && askNode(nodeOf(record), { ...NOTHING, record, variant, leaving, ...(lease ? { lease } : {}) }),
       ...shares.map(({ questions }) =>
         askNode(nodeOf(keys.limit(questions[0] as LimitQuestion)), { ...NOTHING, limits: questions }),
       ),

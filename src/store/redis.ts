@@ -6,8 +6,8 @@ import type { Bus } from "./bus.ts";
 import type { Line } from "./connections.ts";
 import { createRedisKeys } from "./redis-keys.ts";
 import { assemble, type RedisOptions } from "./redis-parts.ts";
-
-import type { Crowd, Key, Lead, Notice, Question, Reading, Store, Stored } from "./store.ts";
+import { createSharing } from "./sharing.ts";
+import type { Crowd, Key, Lead, Notice, Question, Store, Stored } from "./store.ts";
 import { StoreUnavailable, within } from "./unavailable.ts";
 import { type At, createVariants } from "./variants.ts";
 
@@ -51,11 +51,18 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     return { line, digest };
   }
 
-  async function look({ key, tags, limits, since }: Question): Promise<Reading<V>> {
-    if (reach.isSettling() && limits.length > 0) throw await chargedOnly(limits);
-    reach.mayRead(lineOf(key ? trips.place(key.primary) : { line: 0 }));
-    return (await trips.look({ key, tags, limits, since })).reading;
-  }
+  const look = createSharing<V>({
+    async ask({ key, tags, limits, since }, leaving) {
+      if (reach.isSettling() && limits.length > 0) throw await chargedOnly(limits);
+      try {
+        reach.mayRead(lineOf(key ? trips.place(key.primary) : { line: 0 }));
+        return (await trips.look({ key, tags, limits, since, leaving })).reading;
+      } finally {
+        leaving(); // where it never left
+      }
+    },
+    namesOf: trips.namesOf,
+  });
 
   // Limits need no fence: while it may not be read yet they are charged all the same.
   async function chargedOnly(limits: Question["limits"]): Promise<StoreUnavailable> {

@@ -14,6 +14,8 @@ import { StoreUnavailable, unavailable, within } from "./unavailable.ts";
 export interface Trips<V> {
   /** Where a primary key lives. */
   place(primary: string): Place;
+  /** What its variants were found to differ by last: by these a look reads. */
+  namesOf(primary: string): readonly string[];
   /** Rejects with StoreUnavailable; then the lease, if it was had, has been let go. */
   look(question: TripQuestion): Promise<Looked<V>>;
 }
@@ -31,6 +33,8 @@ export interface TripQuestion {
   readonly lease?: LeaseAsk;
   /** As in Question. */
   readonly since?: number | undefined;
+  /** As in Ask, of the first trip. */
+  readonly leaving?: (() => void) | undefined;
 }
 
 export interface Looked<V> {
@@ -96,10 +100,10 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     return hints.get(primary) ?? placeOf(digestOf(primary), asking.length);
   }
 
-  async function look({ key, tags, limits, lease, since }: TripQuestion): Promise<Looked<V>> {
+  async function look({ key, tags, limits, lease, since, leaving }: TripQuestion): Promise<Looked<V>> {
     const at = key ? place(key.primary) : NOWHERE;
     const asked = slotsOf(tags);
-    const go = (known: Known, extra: Pick<Ask, "limits" | "lease">) => {
+    const go = (known: Known, extra: Pick<Ask, "limits" | "lease" | "leaving">) => {
       const variant = key && keys.variant(at.digest, key.variant(known.names));
       const record = key && keys.record(at.digest);
       const isOld = softClock > (key ? known.stamp : (since ?? Number.POSITIVE_INFINITY));
@@ -108,7 +112,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     };
     const sentAt = performance.now();
     let known: Known = isHint(at) ? at : NOTHING_KNOWN;
-    let answer = await go(known, lease ? { limits, lease } : { limits });
+    let answer = await go(known, lease ? { limits, lease } : { limits, leaving });
     const { verdicts, leaseMs } = answer;
     try {
       for (let trip = 1; ; trip++) {
@@ -183,7 +187,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     if (primary.length <= LONGEST_HINTED) hints.set(primary, hint);
   }
 
-  return { place, look };
+  return { place, namesOf: (primary) => hints.get(primary)?.names ?? NO_NAMES, look };
 }
 
 /** What the next trip goes by. */
