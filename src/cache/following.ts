@@ -4,7 +4,7 @@
 
 import type { Signal } from "../http/abort.ts";
 import type { Response } from "../http/message.ts";
-import type { Store } from "../store/store.ts";
+import { andThen, type Soon, type Store } from "../store/store.ts";
 import { deliver } from "./delivery.ts";
 import type { Arriving, Ending, Flight, FlightTally } from "./flights.ts";
 import { type Forward, isPartial, type Reuse, reuse } from "./reuse.ts";
@@ -42,6 +42,17 @@ interface FollowingParts {
   readonly now: () => number;
 }
 
+interface Arrived extends Pick<How, "reason"> {
+  readonly arriving: Arriving;
+  /** Epoch ms. */
+  readonly until: number;
+}
+
+interface Landed extends Pick<How, "reason"> {
+  /** undefined: there was none in time. */
+  readonly ending: Ending | undefined;
+}
+
 /** What a flight brings, whole or still arriving. */
 interface Brought extends Pick<Arriving, "stamp" | "tags" | "names" | "variant"> {
   readonly value: StoredResponse;
@@ -60,26 +71,29 @@ export function createFollowing({ store, tally, now }: FollowingParts): Followin
     tally.followers += 1;
     flight.followers += 1;
     try {
-      return await followed(visit, flight, how);
+      const until = now() + how.waitMs;
+      const news = await within(flight.news, how.waitMs, visit.request.signal);
+      if (news?.kind !== "arriving") return landed(visit, flight, { ending: news, reason: how.reason });
+      return await arrived(visit, flight, { arriving: news, reason: how.reason, until });
     } finally {
       tally.followers -= 1;
       flight.followers -= 1;
     }
   }
 
-  async function followed(visit: Visit, flight: Flight, { reason, waitMs }: How): Promise<Followed> {
-    const until = now() + waitMs;
-    const { signal } = visit.request;
-    const news = await within(flight.news, waitMs, signal);
-    if (news?.kind === "arriving") {
-      const response = await readAlong(visit, flight, { arriving: news, reason });
-      if (response !== undefined) return { kind: "shared", response };
-    }
-    const ending = news?.kind === "arriving" ? await within(flight.ended, until - now(), signal) : news;
+  async function arrived(visit: Visit, flight: Flight, { arriving, reason, until }: Arrived): Promise<Followed> {
+    const response = await readAlong(visit, flight, { arriving, reason });
+    if (response !== undefined) return { kind: "shared", response };
+    const ending = await within(flight.ended, until - now(), visit.request.signal);
+    return landed(visit, flight, { ending, reason });
+  }
+
+  function landed(visit: Visit, flight: Flight, { ending, reason }: Landed): Soon<Followed> {
     if (ending?.kind !== "stored") return ending;
     const { stored, names, variant, status } = ending;
-    const mayHave = await mayShare(visit, flight, { ...stored, names, variant });
-    return mayHave ? { kind: "shared", response: shared(visit, { reason, status }, stored.value) } : ending;
+    return andThen(mayShare(visit, flight, { ...stored, names, variant }), (mayHave) => {
+      return mayHave ? { kind: "shared", response: shared(visit, { reason, status }, stored.value) } : ending;
+    });
   }
 
   /** The response while it arrives, in the fields that a stored one has; undefined: this request waits for the end. */
@@ -101,20 +115,16 @@ export function createFollowing({ store, tally, now }: FollowingParts): Followin
 
   /** Whether what a flight brings may also answer this follower of it: same variant, no validation owed, and none of the tags
    * that only the response knew invalidated since. */
-  async function mayShare(
-    visit: Visit,
-    flight: Flight,
-    { value, stamp, tags, names, variant }: Brought,
-  ): Promise<boolean> {
+  function mayShare(visit: Visit, flight: Flight, { value, stamp, tags, names, variant }: Brought): Soon<boolean> {
     if (visit.key.variant(names) !== variant) return false;
     const { request, policy } = visit;
     if (deliverable(reuse({ request, stored: value, usable: true, policy, now: now() })) === undefined) return false;
     if (tags.every((tag) => visit.tags.includes(tag))) return true;
     // Where the fence cannot be read those gather who asked before the fetch began.
     if (!flight.fence.shared) return true;
-    const { fence } = await store.look({ key: undefined, tags, limits: [], since: stamp });
-    if (fence.soft !== undefined && fence.soft > stamp) return false;
-    return fence.shared && fence.latest <= stamp;
+    return andThen(store.look({ key: undefined, tags, limits: [], since: stamp }), ({ fence }) => {
+      return fence.shared && fence.latest <= stamp && (fence.soft ?? 0) <= stamp;
+    });
   }
 
   function shared(visit: Visit, why: Why, stored: StoredResponse): Response {

@@ -49,10 +49,21 @@ export function timing(elapsed: () => number): Timed {
     if (!(soon instanceof Promise)) return soon;
     const began = elapsed();
     const over = trace.span?.store(what);
-    return soon.finally(() => {
+    const waited = () => {
       trace.msStore += elapsed() - began;
       over?.();
-    });
+    };
+    // As finally does, which makes three promises of it.
+    return soon.then(
+      (value) => {
+        waited();
+        return value;
+      },
+      (error: unknown) => {
+        waited();
+        throw error;
+      },
+    );
   };
 }
 
