@@ -42,8 +42,8 @@ export interface LogOptions {
   readonly colour?: boolean;
   /** Query values may be written. */
   readonly showQuery?: boolean;
-  /** File descriptor or file name; stdout where left out. */
-  readonly destination?: number | string;
+  /** A file descriptor; stdout where left out. */
+  readonly destination?: number;
 }
 
 const NO_DETAILS: Details = Object.freeze({});
@@ -51,8 +51,9 @@ const NO_DETAILS: Details = Object.freeze({});
 export function createLog(options: LogOptions): Log {
   const { level, pretty = false, colour = false, destination = 1 } = options;
   let { showQuery = false } = options;
-  const output = createOutput(destination);
   const rendered = pretty ? (line: string) => forPerson(line, colour) : (line: string) => line;
+  const lineOf = (line: AccessLine, at: number) => rendered(accessLine(line, showQuery, at));
+  const output = createOutput({ destination, lineOf });
   const logger = pino(
     {
       level,
@@ -76,9 +77,10 @@ export function createLog(options: LogOptions): Log {
       return isAccessEnabled;
     },
     access(line) {
-      if (isAccessEnabled) output.add(rendered(accessLine(line, showQuery, Date.now())));
+      if (isAccessEnabled) output.add(line, Date.now());
     },
     adjust(options) {
+      output.send(); // by what held until now
       logger.level = options.level;
       isAccessEnabled = logger.isLevelEnabled("info");
       showQuery = options.showQuery ?? false;

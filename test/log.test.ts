@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { requestIdOf } from "../src/http/forwarding.ts";
 import { type AccessLine, createLog, type Log, type LogOptions } from "../src/log.ts";
 
 const LINE: AccessLine = {
@@ -35,11 +36,13 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** What is written when `say` has said it. */
 async function written(say: (log: Log) => void, options: Partial<LogOptions> = {}): Promise<string> {
-  const destination = join(folder, `${count++}.log`);
-  const log = createLog({ level: "info", destination, ...options });
+  const name = join(folder, `${count++}.log`);
+  const file = await open(name, "a");
+  const log = createLog({ level: "info", destination: file.fd, ...options });
   say(log);
   await log.flush();
-  return readFile(destination, "utf8");
+  await file.close();
+  return readFile(name, "utf8");
 }
 
 async function lines(say: (log: Log) => void, options: Partial<LogOptions> = {}): Promise<Record<string, unknown>[]> {
@@ -114,6 +117,26 @@ describe("the log", () => {
 });
 
 describe("an access line", () => {
+  it("shows of its query what was to be shown when its request ended", async () => {
+    const said = await lines((log) => {
+      log.access(LINE);
+      log.adjust({ level: "info", showQuery: true });
+      log.access(LINE);
+    });
+    expect(said.map(({ path }) => path)).toEqual(["/products/7?...", LINE.target]);
+  });
+
+  it("has the time at which its request ended, whenever it is written", async () => {
+    vi.useFakeTimers({ toFake: ["Date"], now: 1000 });
+    onTestFinished(() => void vi.useRealTimers());
+    const said = await lines((log) => {
+      log.access(LINE);
+      vi.setSystemTime(1007);
+      log.access(LINE);
+    });
+    expect(said.map(({ time }) => time)).toEqual([1000, 1007]);
+  });
+
   it("has the route, the outcomes and the times", async () => {
     expect(await lines((log) => log.access(LINE))).toMatchObject([
       {
@@ -145,10 +168,12 @@ describe("an access line", () => {
 
   it("is printable ASCII in one line, whatever the client sent, and can be read back", async () => {
     const hostile = '"\\\n\r\0\u001b[2J\u007f\u009b31m\u2028ä\ud800",\n{"level":"error"}';
-    const line = { ...LINE, method: hostile, authority: hostile, target: hostile, requestId: hostile };
+    const fields = ["X-Request-Id", hostile];
+    const requestId = requestIdOf({ fields }, () => "made");
+    const line = { ...LINE, method: hostile, authority: hostile, target: hostile, requestId };
     const text = await written((log) => log.access(line));
     expect(text).toMatch(/^[ -~]+\n$/);
-    expect(JSON.parse(text)).toMatchObject({ method: hostile, host: hostile, path: hostile, id: hostile });
+    expect(JSON.parse(text)).toMatchObject({ method: hostile, host: hostile, path: hostile, id: "made" });
   });
 
   it("ends long values", async () => {

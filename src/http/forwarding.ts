@@ -141,7 +141,8 @@ export function isLoop(request: { readonly fields: Fields }): boolean {
   return members(via).filter((member) => OUR_HOP.test(member)).length > HOPS;
 }
 
-const SANE_ID = /^[!-~]{1,128}$/;
+// Printable, and without what JSON escapes: access lines carry it as it is.
+const SANE_ID = /^[!#-[\]-~]{1,128}$/;
 const OUR_HOP = new RegExp(`^\\S+[ \\t]+${PSEUDONYM}(?![^ \\t(])`, "i");
 const TOKEN = /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/;
 const QUOTED_PAIR = /["\\]/g;

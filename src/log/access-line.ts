@@ -3,7 +3,7 @@
 
 import { printable } from "./printable.ts";
 
-/** Whatever a client sent is escaped here, not by the caller. */
+/** Whatever else a client sent is escaped here, not by the caller. */
 export interface AccessLine {
   readonly method: string;
   readonly authority: string;
@@ -23,6 +23,7 @@ export interface AccessLine {
   readonly ms: number;
   readonly msStore: number;
   readonly msOrigin: number;
+  /** Printable ASCII without quotes or backslashes: the one text that is not escaped here. */
   readonly requestId: string;
   /** Whom the limits count: an IPv4 address or an IPv6 /64. */
   readonly client: string;
@@ -41,7 +42,7 @@ export function accessLine(line: AccessLine, showQuery: boolean, now: number): s
     line.msStore === 0 && line.msOrigin === 0
       ? ',"msStore":0,"msOrigin":0,"id":"'
       : `,"msStore":${shownMs(line.msStore)},"msOrigin":${shownMs(line.msOrigin)},"id":"`
-  }${escaped(line.requestId)}${tail(line)}`;
+  }${line.requestId}${tail(line)}`;
 }
 
 let stampedMs = 0;

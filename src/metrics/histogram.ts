@@ -14,12 +14,18 @@ export class Histogram {
   readonly counts = new Float64Array(RANGES);
   sumMs = 0;
 
-  add(ms: number): void {
-    let range = 0;
-    while (range < BOUNDS_MS.length && ms > (BOUNDS_MS[range] as number)) range++;
+  /** `range`: that of `ms`, where it is known already. */
+  add(ms: number, range = rangeOf(ms)): void {
     this.counts[range] = (this.counts[range] as number) + 1;
     this.sumMs += ms;
   }
+}
+
+/** In which range a time counts. */
+export function rangeOf(ms: number): number {
+  let range = 0;
+  while (range < BOUNDS_MS.length && ms > (BOUNDS_MS[range] as number)) range++;
+  return range;
 }
 
 /**

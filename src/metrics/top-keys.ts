@@ -24,7 +24,7 @@ const MAX_HELD = 200;
 const MAX_TOLD = 20;
 const MAX_CHARS = 256;
 /** Looked at in a second, at the most, about. */
-const SAMPLES = 500;
+const SAMPLES = 100;
 
 export class TopKeys {
   readonly #showQuery: () => boolean;

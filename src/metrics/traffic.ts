@@ -2,7 +2,7 @@
 // costs a few additions and no allocation. Routes are those of the configuration, never what a client asked for, and one
 // takes room (about 1.5 KB) with its first request.
 
-import { Histogram } from "./histogram.ts";
+import { Histogram, rangeOf } from "./histogram.ts";
 import { OUTCOMES, PLACE, STATUSES } from "./outcome.ts";
 
 /** One route's, or all routes' together. */
@@ -22,14 +22,15 @@ export class Counts {
   /** From a request's head to the end of its response. */
   readonly total = new Histogram();
 
-  take(request: Finished): void {
+  /** `range`: that of its time among those of a histogram. */
+  take(request: Finished, range: number): void {
     this.requests += 1;
     this.bytes += request.bytes;
     if (request.outcome <= PLACE.stale) this.hits += 1;
     else if (request.outcome === PLACE.collapsed) this.collapsed += 1;
     else if (request.outcome === PLACE.limited) this.limited += 1;
     if (request.status === FIVE_HUNDREDS) this.errors += 1;
-    this.total.add(request.ms);
+    this.total.add(request.ms, range);
   }
 }
 
@@ -71,9 +72,10 @@ export class Traffic {
     const counts = this.#of(request.route);
     const cell = request.outcome * STATUSES.length + request.status;
     counts.cells[cell] = (counts.cells[cell] as number) + 1;
-    counts.take(request);
+    const range = rangeOf(request.ms);
+    counts.take(request, range);
     if (request.msStore > 0) counts.store.add(request.msStore);
-    this.all.take(request);
+    this.all.take(request, range);
   }
 
   /** The origin was asked; `ms` until the head of its response, or its failure. */
