@@ -21,7 +21,7 @@ export interface Ask {
   readonly limits: readonly LimitQuestion[];
   /** Asked for before anything is read. */
   readonly lease?: LeaseAsk;
-  /** Called when the question is about to be sent. */
+  /** Called before anything of it is sent; in a Cluster once for each part. */
   readonly leaving?: (() => void) | undefined;
 }
 

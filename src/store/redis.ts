@@ -51,17 +51,19 @@ export function createRedisStore<V>(options: RedisOptions<V>): RedisStore<V> {
     return { line, digest };
   }
 
+  const guardOf = ({ key }: Pick<Question, "key">) => {
+    const line = lineOf(key ? trips.place(key.primary) : { line: 0 });
+    return () => reach.mayRead(line);
+  };
   const look = createSharing<V>({
     async ask({ key, tags, limits, since }, leaving) {
       if (reach.isSettling() && limits.length > 0) throw await chargedOnly(limits);
-      try {
-        reach.mayRead(lineOf(key ? trips.place(key.primary) : { line: 0 }));
-        return (await trips.look({ key, tags, limits, since, leaving })).reading;
-      } finally {
-        leaving(); // where it never left
-      }
+      guardOf({ key })();
+      return (await trips.look({ key, tags, limits, since, leaving })).reading;
     },
+    guardOf,
     namesOf: trips.namesOf,
+    deadline,
   });
 
   // Limits need no fence: while it may not be read yet they are charged all the same.

@@ -14,7 +14,7 @@ import { StoreUnavailable, unavailable, within } from "./unavailable.ts";
 export interface Trips<V> {
   /** Where a primary key lives. */
   place(primary: string): Place;
-  /** What its variants were found to differ by last: by these a look reads. */
+  /** What its variants were found to differ by last: a look reads the variant that they name. */
   namesOf(primary: string): readonly string[];
   /** Rejects with StoreUnavailable; then the lease, if it was had, has been let go. */
   look(question: TripQuestion): Promise<Looked<V>>;

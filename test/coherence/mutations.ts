@@ -77,7 +77,21 @@ export const mutations: readonly Mutation[] = [
         find: "fence.shared && fence.latest <= flight.fence.clock",
         replace: "fence.shared",
       },
-      { file: "cache/following.ts", find: "return fence.shared && fence.latest <= stamp;", replace: "return true;" },
+      {
+        file: "cache/following.ts",
+        find: "return fence.shared && fence.latest <= stamp && (fence.soft ?? 0) <= stamp;",
+        replace: "return true;",
+      },
+    ],
+    plans: [],
+  },
+  {
+    name: "sharing",
+    mechanism: "equal questions share an answer only until one has left",
+    edits: [
+      { file: "store/batch.ts", find: "for (const { ask } of this.#asked) ask.leaving?.();", replace: "" },
+      // Else it ends with the first refusal.
+      { file: "store/sharing.ts", find: "reading.catch(over);", replace: "reading.catch(() => {});" },
     ],
     plans: [],
   },

@@ -12,23 +12,34 @@ const key = (primary: string, says: Readonly<Record<string, string>> = {}): Key 
 
 /** What is asked stays unanswered until it is told what to say; `leave` is the end of a turn. */
 function createAsked(believed: readonly string[] = []) {
+  let refusal: Error | undefined;
   const asked: {
     question: Pick<Question, "key">;
     leaving: () => void;
     answer: PromiseWithResolvers<Reading<string>>;
   }[] = [];
+  const refuse = () => {
+    if (refusal !== undefined) throw refusal;
+  };
   const look = createSharing<string>({
-    ask(question, leaving) {
+    // As the store does: refused before anything is asked of anybody.
+    async ask(question, leaving = () => {}) {
+      refuse();
       const answer = Promise.withResolvers<Reading<string>>();
       asked.push({ question, leaving, answer });
       return answer.promise;
     },
+    guardOf: () => refuse,
     namesOf: () => believed,
+    deadline: 1000,
   });
   return {
     asked,
     look: (of: Key | undefined, more: Partial<Question> = {}) => look({ key: of, tags: ["t"], limits: [], ...more }),
     leave: () => asked.forEach(({ leaving }) => void leaving()),
+    refuseFor(reason: Error | undefined) {
+      refusal = reason;
+    },
   };
 }
 
@@ -126,4 +137,40 @@ test("a failure is everybody's, and the next one asks again", async () => {
   ]);
   void look(key("/a"));
   expect(asked).toHaveLength(2);
+});
+
+test("a question that was refused is nobody else's, and is forgotten", async () => {
+  const { asked, look, refuseFor } = createAsked();
+  refuseFor(new Error("away"));
+  await expect(look(key("/a"))).rejects.toThrow("away");
+  refuseFor(undefined);
+  void look(key("/a"));
+  expect(asked).toHaveLength(1);
+});
+
+test("who asks when nothing may be read any more is refused, though an answer is on its way", async () => {
+  const { asked, look, leave, refuseFor } = createAsked();
+  const early = look(key("/a"));
+  refuseFor(new Error("stood still for too long"));
+  const late = look(key("/a"));
+  leave();
+  asked[0]?.answer.resolve(reading("old"));
+  await expect(late).rejects.toThrow("stood still");
+  expect((await early).stored?.value).toBe("old");
+});
+
+test("what leaves while it is asked is shared with nobody", () => {
+  let asked = 0;
+  const look = createSharing<string>({
+    ask(_question, leaving = () => {}) {
+      asked += 1;
+      leaving();
+      return new Promise(() => {});
+    },
+    guardOf: () => () => {},
+    namesOf: () => [],
+    deadline: 1000,
+  });
+  for (let i = 0; i < 2; i++) void look({ key: key("/a"), tags: [], limits: [] });
+  expect(asked).toBe(2);
 });
