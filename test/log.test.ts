@@ -278,10 +278,10 @@ describe.skipIf(process.platform !== "linux")("a stdout that takes nothing", () 
   ])("neither ends the process nor is waited for: %s", async (_name, before, after) => {
     const command = `${before}\n"$NODE" --input-type=module -e "$BLOCKED"${after}`;
     const env = { ...process.env, NODE: process.execPath, BLOCKED };
-    const talker = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "pipe"], env });
+    const talker = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "pipe"], env, detached: true });
     const [text] = await once(talker.stderr, "data");
     expect(JSON.parse(`${text}`)).toMatchObject({ turns: 500 });
-    talker.kill("SIGKILL");
+    if (talker.pid !== undefined) process.kill(-talker.pid, "SIGKILL"); // the shell, and what it started
   });
 });
 

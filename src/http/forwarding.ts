@@ -123,7 +123,7 @@ export function believed(fields: Fields, trusted: boolean): Fields {
   return kept ?? fields;
 }
 
-/** The client's X-Request-Id where it is one line of 1 to 128 visible ASCII characters, otherwise what `make` returns. */
+/** The client's X-Request-Id where it is one line of 1 to 128 visible ASCII characters without quotes and backslashes, otherwise what `make` returns. */
 export function requestIdOf(request: { readonly fields: Fields }, make: () => string): string {
   return sentId(request) ?? make();
 }

@@ -3,7 +3,7 @@
 
 import { printable } from "./printable.ts";
 
-/** Whatever else a client sent is escaped here, not by the caller. */
+/** Whatever a client sent is escaped here and not by the caller, but for `requestId`. */
 export interface AccessLine {
   readonly method: string;
   readonly authority: string;

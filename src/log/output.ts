@@ -6,6 +6,7 @@ import { pino } from "pino";
 
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const BATCH_LINES = 256;
+const BATCH_CHARS = 64 * 1024;
 const BATCH_MS = 20;
 const FLUSH_MS = 1000;
 const LINE_END = 10;
@@ -45,7 +46,7 @@ export function createOutput<Entry>({ destination, lineOf }: OutputOptions<Entry
   let timer: NodeJS.Timeout | undefined;
   let dropped = 0;
   let told = 0;
-  // Typed as for text; of this stream it is bytes.
+  // Its type says text; with contentMode "buffer" it takes bytes.
   const hand = (lines: string) => (stream as unknown as Pick<Writable, "write">).write(Buffer.from(lines));
   stream.on("drop", (lines: Uint8Array) => {
     for (const byte of lines) if (byte === LINE_END) dropped += 1;
@@ -59,8 +60,13 @@ export function createOutput<Entry>({ destination, lineOf }: OutputOptions<Entry
     entries = [];
     times = [];
     let lines = "";
-    for (let i = 0; i < batch.length; i++) lines += lineOf(batch[i] as Entry, at[i] as number);
-    hand(lines);
+    for (let i = 0; i < batch.length; i++) {
+      lines += lineOf(batch[i] as Entry, at[i] as number);
+      // What is handed over together is dropped together.
+      if (lines.length < BATCH_CHARS && i < batch.length - 1) continue;
+      hand(lines);
+      lines = "";
+    }
   }
   return {
     write(lines) {
