@@ -86,8 +86,8 @@ export interface Flights {
   begin(aim: Aim, fence: FenceReading): Flight;
 }
 
-/** What the store is told of a landing leaves before so many followers are answered, for other processes wait for it: a
- * thousand take 40 ms. */
+/** From so many followers on, what the store is told of a landing leaves first: other processes wait for it, and answering
+ * a thousand takes 40 ms. */
 const A_CROWD = 16;
 const UNREAD: FenceReading = Object.freeze({ shared: false, clock: 0, latest: Number.POSITIVE_INFINITY });
 
@@ -128,8 +128,9 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
     ended: ended.promise,
     arrive: news.resolve,
     end(ending) {
-      if (isUnderWay) landed();
+      if (!isUnderWay) return;
       isUnderWay = false;
+      landed();
       if (flight.followers < A_CROWD) tell(ending);
       else setImmediate(tell, ending);
     },

@@ -73,7 +73,7 @@ export function createFollowing({ store, tally, now }: FollowingParts): Followin
     try {
       const until = now() + how.waitMs;
       const news = await within(flight.news, how.waitMs, visit.request.signal);
-      if (news?.kind !== "arriving") return landed(visit, flight, { ending: news, reason: how.reason });
+      if (news?.kind !== "arriving") return await landed(visit, flight, { ending: news, reason: how.reason });
       return await arrived(visit, flight, { arriving: news, reason: how.reason, until });
     } finally {
       tally.followers -= 1;
