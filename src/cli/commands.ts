@@ -80,7 +80,9 @@ async function serve(flags: Flags, { started = () => {}, isDemo = false }: Servi
   const reloading = startReloading(flags, { hangUps: !isDemo });
   const asked = nextSignal(); // also one that comes while everything is started
   // What reads it is loaded, and gone again, while what serves is loaded: idle memory counts.
-  const [config, { startSidecar }] = await Promise.all([read(flags), import("../sidecar.ts")]);
+  const loaded = await Promise.all([read(flags), import("../sidecar.ts")]).catch(unread);
+  if (typeof loaded === "string") return complain(loaded, 1);
+  const [config, { startSidecar }] = loaded;
   const look = lookOf(config.log.format, { isTerminal: isatty(1), env: process.env });
   const log = createLog({ level: config.log.level, showQuery: config.log.query, ...look });
   try {
@@ -174,6 +176,12 @@ async function configured(flags: Flags): Promise<Config> {
 
 function read(flags: Flags): Promise<Config> {
   return readConfig({ file: fileOf(flags), env: process.env, flags });
+}
+
+/** In words, where that is no mistake of who wrote it. */
+function unread(error: unknown): string {
+  if (error instanceof ConfigError) throw error;
+  return `the configuration could not be read: ${(error as Error).message}`;
 }
 
 function fileOf({ config }: Flags): string | undefined {

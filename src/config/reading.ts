@@ -21,13 +21,14 @@ export type Reading =
 const MAX_MS = 30_000;
 
 /** Where the runtime finds what it has compiled before. */
-const COMPILED = ["NODE_COMPILE_CACHE", "TMPDIR"];
+const COMPILED = ["NODE_COMPILE_CACHE", "NODE_DISABLE_COMPILE_CACHE", "TMPDIR"];
 
 /** Without what is loaded before a program (`node --import ./otel.mjs`): an SDK would start and export a second time. What the
- * file takes from the environment is in the order. Of a young generation that has grown the engine keeps the pages: 6 MB. */
+ * file takes from the environment is in the order. */
 const bare = (env: Environment) => ({
   execArgv: [],
   env: Object.fromEntries(COMPILED.map((name) => [name, env[name]]).filter(([, value]) => value)),
+  // The engine keeps the pages of a young generation that has grown: 6 MB.
   resourceLimits: { maxYoungGenerationSizeMb: 2 },
 });
 
