@@ -11,6 +11,7 @@ import { type Load, startLoad } from "./load/load.ts";
 import { thisMachine } from "./machine.ts";
 import { type Effort, measure } from "./measure.ts";
 import type { Expectation, Outcome, Row } from "./outcome.ts";
+import { page } from "./page.ts";
 import { stopAll, tellAllToStop } from "./processes.ts";
 import { profile } from "./profile.ts";
 import { reload } from "./reload.ts";
@@ -21,7 +22,7 @@ import { startup } from "./startup.ts";
 import { inColumns, tableOf } from "./table.ts";
 
 const usage = `npm run bench [-- options]
-  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, reload, startup].map(({ name }) => name).join(", ")})
+  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, reload, page, startup].map(({ name }) => name).join(", ")})
   --seconds N         length of each run (3)
   --rounds N          how often the candidates alternate (5)
   --connections N     clients at once (50)
@@ -47,6 +48,7 @@ const jobs: readonly Job[] = [
   followers,
   frozen,
   reload,
+  page,
   startup,
 ];
 

@@ -27,6 +27,8 @@ export interface ForebaySetup {
 interface Sidecar {
   readonly running: Running;
   readonly url: string;
+  /** Of the admin listener, where there is one. */
+  readonly admin: string | undefined;
   /** Puts another configuration in place of the one it has, and tells it so. */
   reload(moreRoutes: string): Promise<void>;
   /** From starting the process to its first answer. */
@@ -37,9 +39,10 @@ const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /** Starts a sidecar; resolves with its first answer. Rejects where it ends or does not answer within 10 s. */
 export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<Sidecar> {
-  const port = await freePort();
+  const [port, adminPort] = [await freePort(), await freePort()];
+  const admin = setup.isObserved ? `127.0.0.1:${adminPort}` : undefined;
   const file = join(stage.dir, `forebay-${port}.yaml`);
-  await writeFile(file, configuration(stage, port, setup));
+  await writeFile(file, configuration(stage, { port, admin }, setup));
   const startedAt = performance.now();
   const level = setup.isObserved ? "info" : "warn";
   const args = [...(setup.nodeArguments ?? []), main, "--config", file, "--log-level", level];
@@ -47,11 +50,11 @@ export async function startForebay(stage: Stage, setup: ForebaySetup): Promise<S
   const url = `http://127.0.0.1:${port}`;
   await untilAnswering(running, `${url}/pass/ready`);
   const reload = async (moreRoutes: string) => {
-    await writeFile(`${file}.new`, configuration(stage, port, { ...setup, moreRoutes }));
+    await writeFile(`${file}.new`, configuration(stage, { port, admin }, { ...setup, moreRoutes }));
     await rename(`${file}.new`, file);
     process.kill(running.pid, "SIGHUP");
   };
-  return { running, url, reload, readyMs: performance.now() - startedAt };
+  return { running, url, admin: admin && `http://${admin}`, reload, readyMs: performance.now() - startedAt };
 }
 
 /** Resolves when a path of a cached route is answered from the cache. Rejects after 5 s. */
@@ -70,10 +73,14 @@ function imageEnv({ dir }: Stage) {
   return { NODE_ENV: "production", NODE_COMPILE_CACHE: join(dir, "compiled") };
 }
 
-function configuration(stage: Stage, port: number, setup: ForebaySetup): string {
+function configuration(
+  stage: Stage,
+  { port, admin }: { port: number; admin: string | undefined },
+  setup: ForebaySetup,
+): string {
   return `
 listen: 127.0.0.1:${port}
-admin: ${setup.isObserved ? "127.0.0.1:0" : "false"}
+admin: ${admin ?? false}
 origin: { url: "http://127.0.0.1:${stage.originPort}", connections: 128 }
 store:
 ${store(stage, setup)}

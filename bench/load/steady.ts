@@ -14,6 +14,8 @@ export interface SteadyAsk {
   readonly paths: readonly string[];
   readonly seconds: number;
   readonly connections: number;
+  /** At the most; undefined: as many as they can make. */
+  readonly perSecond?: number;
   /** Whose CPU time is counted. */
   readonly pids: readonly number[];
 }
@@ -75,6 +77,7 @@ function settings(ask: SteadyAsk): autocannon.Options {
     headers: { host: authority },
     connections: ask.connections,
     duration: ask.seconds,
+    ...(ask.perSecond === undefined ? {} : { overallRate: ask.perSecond }),
     requests: ask.paths.map((path) => ({ path })),
     idReplacement: ask.paths.some((path) => path.includes("[<id>]")),
     // The end is looked for at this interval, milliseconds.
