@@ -133,7 +133,8 @@ async function check({ flags, given }: Given): Promise<number> {
   const [json, strict, ask] = ["json", "strict", "ask"].map((name) => given.has(name));
   const coloured = process.stdout.isTTY === true && process.stderr.isTTY === true && !process.env.NO_COLOR;
   const { text, code } = await checked({
-    ...{ file: fileOf(flags), env: process.env, flags, coloured },
+    ...orderOf(flags),
+    coloured,
     ...{ json: json === true, strict: strict === true, ask: ask === true },
   });
   (code === 2 && !json ? process.stderr : process.stdout).write(text);
@@ -168,14 +169,19 @@ async function init({ words, given }: Given): Promise<number> {
   return done.kind === "written" ? say(done.text) : complain(done.message, 2);
 }
 
+/** What a configuration is read from. */
+function orderOf(flags: Flags) {
+  return { file: fileOf(flags), env: process.env, flags };
+}
+
 /** Once, for a command that asks. */
 async function configured(flags: Flags): Promise<Config> {
   const { loadConfig } = await import("../config/load.ts");
-  return loadConfig({ file: fileOf(flags), env: process.env, flags });
+  return loadConfig(orderOf(flags));
 }
 
 function read(flags: Flags): Promise<Config> {
-  return readConfig({ file: fileOf(flags), env: process.env, flags });
+  return readConfig(orderOf(flags));
 }
 
 /** In words, where that is no mistake of who wrote it. */

@@ -2,7 +2,7 @@
 // when the second comes: then it is told nothing older than its question. A crowd that asks for one key in one turn of the
 // event loop costs one look, not one each.
 
-import type { Key, Question, Reading } from "./store.ts";
+import { isSameList, type Key, type Question, type Reading } from "./store.ts";
 import { within } from "./unavailable.ts";
 
 type Looking = Pick<Question, "key" | "tags" | "limits" | "since">;
@@ -45,9 +45,9 @@ export function createSharing<V>(parts: SharingParts<V>): (question: Looking) =>
     return reading;
   }
 
-  /** This process may have stood still since the first one was asked. */
   async function shared(question: Looking, other: Asked<V>): Promise<Reading<V>> {
     const { question: first } = other;
+    // This process may have stood still since the first one was asked.
     other.guard ??= guardOf(first);
     other.guard();
     const until = performance.now() + deadline;
@@ -74,8 +74,4 @@ export function createSharing<V>(parts: SharingParts<V>): (question: Looking) =>
 
 function isSameVariant(one: Key | undefined, other: Key | undefined, names: readonly string[]): boolean {
   return names.length === 0 || one?.variant(names) === other?.variant(names);
-}
-
-function isSameList(one: readonly string[], other: readonly string[]): boolean {
-  return one === other || (one.length === other.length && one.every((text, i) => text === other[i]));
 }

@@ -24,6 +24,11 @@ export function joined(tags: readonly string[], others: readonly string[]): read
   return others.every((tag) => tags.includes(tag)) ? tags : [...new Set([...tags, ...others])];
 }
 
+/** The same texts in the same order. */
+export function isSameList(one: readonly string[], other: readonly string[]): boolean {
+  return one === other || (one.length === other.length && one.every((text, i) => text === other[i]));
+}
+
 /** How long a write is noted for without a sign of life, ms: then others invalidate for its process. */
 export const JOURNAL_LEASE_MS = 10_000;
 

@@ -8,7 +8,16 @@ import type { Answer, Ask, LeaseAsk } from "./batch.ts";
 import { CLOCK_SLOT, FLOOR_SLOT, slotOf, softSlot } from "./fence.ts";
 import { type HighestClock, isDamaged, isLost } from "./highest-clock.ts";
 import { digestOf, type RedisKeys } from "./redis-keys.ts";
-import type { Codec, FenceReading, Key, KeyRecord, LimitQuestion, Reading, Verdict } from "./store.ts";
+import {
+  type Codec,
+  type FenceReading,
+  isSameList,
+  type Key,
+  type KeyRecord,
+  type LimitQuestion,
+  type Reading,
+  type Verdict,
+} from "./store.ts";
 import { StoreUnavailable, unavailable, within } from "./unavailable.ts";
 
 export interface Trips<V> {
@@ -154,7 +163,7 @@ export function createTrips<V>(options: TripsOptions<V>): Trips<V> {
     if (since !== undefined && soft > since && !hasSoft(answer, asked))
       return { reading: nothing, more: NOTHING_KNOWN };
     if (text === undefined || record === undefined) return { reading: nothing };
-    if (!isSame(record.names, names)) return { reading: nothing, more: { ...NOTHING_KNOWN, names: record.names } };
+    if (!isSameList(record.names, names)) return { reading: nothing, more: { ...NOTHING_KNOWN, names: record.names } };
     const stored = answer.variant && codec.decode(detached(answer.variant));
     if (stored === undefined) return { reading: nothing };
     const { stamp } = stored;
@@ -228,10 +237,6 @@ function withVerdicts(cause: unknown, verdicts: readonly Verdict[]): StoreUnavai
 
 function isHint(place: Place): place is Hint {
   return "record" in place;
-}
-
-function isSame(left: readonly string[], right: readonly string[]): boolean {
-  return left.length === right.length && left.every((name, i) => name === right[i]);
 }
 
 function latestOf({ fence }: Answer, slots: readonly number[]): number {
