@@ -9,7 +9,7 @@ import type { Load } from "./load/load.ts";
 import type { Paced } from "./load/paced.ts";
 import type { Effort } from "./measure.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
-import { median, quantileOf } from "./statistics.ts";
+import { middle, quantileOf } from "./statistics.ts";
 
 const candidate = "forebay, redis";
 const perSecond = 1000;
@@ -69,13 +69,12 @@ async function freeze(stage: Stage, load: Load, target: { url: string; hot: stri
 }
 
 function rowOf(rounds: readonly Freeze[]): Row {
-  const middle = (figure: (round: Freeze) => number) => median(rounds.map(figure)) ?? Number.NaN;
   const all = rounds.flatMap((round) => round.answers);
   const figures = {
     failed: all.filter(({ status }) => status !== 200).length,
-    "p99 passed through, ms": middle(({ passed }) => p99(passed)),
-    "p99 added in the first second, ms": middle((round) => added(round, 0, 1000)),
-    "p99 added after that, ms": middle((round) => added(round, 1000, frozenMs)),
+    "p99 passed through, ms": middle(rounds, ({ passed }) => p99(passed)),
+    "p99 added in the first second, ms": middle(rounds, (round) => added(round, 0, 1000)),
+    "p99 added after that, ms": middle(rounds, (round) => added(round, 1000, frozenMs)),
     "longest wait, ms": all.reduce((longest, { ms }) => Math.max(longest, ms), 0),
     "hits back after, s": Math.max(...rounds.map(hitsBackAfter)),
   };

@@ -8,7 +8,7 @@ import type { Load } from "./load/load.ts";
 import type { Steady } from "./load/steady.ts";
 import type { Effort } from "./measure.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
-import { median } from "./statistics.ts";
+import { middle } from "./statistics.ts";
 
 const candidate: ForebaySetup = { name: "forebay, observed", isObserved: true };
 const perSecond = 10_000;
@@ -83,11 +83,11 @@ function open(admin: string): () => Promise<void> {
 function rowOf(opened: readonly Steady[], closed: readonly Steady[]): Row {
   const all = [...opened, ...closed];
   const failed = all.reduce((sum, { statuses, requests, errors }) => sum + errors + requests - (statuses[200] ?? 0), 0);
-  const [withPage, without] = [opened, closed].map((windows) => middle(windows, cpuPerRequest));
+  const without = middle(closed, cpuPerRequest);
   const figures = {
     "requests/s": middle(all, ({ requests, seconds }) => requests / seconds),
-    "CPU µs/request without": without ?? Number.NaN,
-    "CPU per request with the page, × without": (withPage ?? Number.NaN) / (without ?? Number.NaN),
+    "CPU µs/request without": without,
+    "CPU per request with the page, × without": middle(opened, cpuPerRequest) / without,
     "p99 without, ms": middle(closed, ({ p99Ms }) => p99Ms),
     "p99 with it, ms": middle(opened, ({ p99Ms }) => p99Ms),
     failed,
@@ -97,8 +97,4 @@ function rowOf(opened: readonly Steady[], closed: readonly Steady[]): Row {
 
 function cpuPerRequest({ cpuMicros = Number.NaN, requests }: Steady): number {
   return cpuMicros / requests;
-}
-
-function middle(windows: readonly Steady[], figure: (window: Steady) => number): number {
-  return median(windows.map(figure)) ?? Number.NaN;
 }

@@ -9,7 +9,7 @@ import type { Load } from "./load/load.ts";
 import type { Paced } from "./load/paced.ts";
 import type { Effort } from "./measure.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
-import { median, quantileOf } from "./statistics.ts";
+import { middle, quantileOf } from "./statistics.ts";
 
 const candidate = "forebay, memory";
 const perSecond = 1000;
@@ -76,13 +76,12 @@ async function inUse(url: string): Promise<number> {
 }
 
 function rowOf(rounds: readonly Reloaded[]): Row {
-  const middle = (figure: (round: Reloaded) => number) => median(rounds.map(figure)) ?? Number.NaN;
   const all = rounds.flatMap(({ answers }) => answers);
   const figures = {
     failed: all.filter(({ status }) => status !== 200).length,
     "reloads not seen": rounds.reduce((sum, { notSeen }) => sum + notSeen, 0),
-    "p99 without, ms": middle(({ steady }) => p99(steady)),
-    "p99 added, ms": middle(({ steady, answers }) => p99(answers) - p99(steady)),
+    "p99 without, ms": middle(rounds, ({ steady }) => p99(steady)),
+    "p99 added, ms": middle(rounds, ({ steady, answers }) => p99(answers) - p99(steady)),
     "longest wait, ms": all.reduce((longest, { ms }) => Math.max(longest, ms), 0),
   };
   const isBusy = figures["p99 without, ms"] > busyMs;

@@ -21,16 +21,6 @@ import { crowd, stampede } from "./stampede.ts";
 import { startup } from "./startup.ts";
 import { inColumns, tableOf } from "./table.ts";
 
-const usage = `npm run bench [-- options]
-  --scenario NAME,…   only these (${[...scenarios, stampede, crowd, followers, frozen, reload, page, startup].map(({ name }) => name).join(", ")})
-  --seconds N         length of each run (3)
-  --rounds N          how often the candidates alternate (5)
-  --connections N     clients at once (50)
-  --quick             a trial: 1 s, 2 rounds; results go to a temporary folder
-  --out DIR           where results.json, results.md and chart.svg go (bench/results)
-  --profile           Forebay alone under node --cpu-prof: its functions by self time
-  --readme            measure nothing: put the table of the last results into README.md`;
-
 interface Job {
   readonly name: string;
   readonly title: string;
@@ -51,6 +41,16 @@ const jobs: readonly Job[] = [
   page,
   startup,
 ];
+
+const usage = `npm run bench [-- options]
+  --scenario NAME,…   only these (${jobs.map(({ name }) => name).join(", ")})
+  --seconds N         length of each run (3)
+  --rounds N          how often the candidates alternate (5)
+  --connections N     clients at once (50)
+  --quick             a trial: 1 s, 2 rounds; results go to a temporary folder
+  --out DIR           where results.json, results.md and chart.svg go (bench/results)
+  --profile           Forebay alone under node --cpu-prof: its functions by self time
+  --readme            measure nothing: put the table of the last results into README.md`;
 
 const { values: flags } = parseArgs({
   options: {

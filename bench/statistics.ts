@@ -8,6 +8,11 @@ export function median(values: readonly number[]): number | undefined {
   return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
 }
 
+/** The median of what `figure` says of each; NaN of none. */
+export function middle<T>(all: readonly T[], figure: (each: T) => number): number {
+  return median(all.map(figure)) ?? Number.NaN;
+}
+
 /** The value at a share (0 to 1) of the sorted values, nearest rank; NaN of nothing. */
 export function quantile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
