@@ -49,6 +49,8 @@ export interface Connections {
   readonly waiter: Line | undefined;
   /** Whether every line is open and fresh. */
   isWhole(): boolean;
+  /** When Redis last answered a heartbeat of a line for commands, monotonic ms; 0: never. */
+  heardAt(): number;
   /** Gives up all lines that are open: they lead where the store does not live any more. */
   leave(reason: string): void;
   /** What of the settings of the Redis spoken to hurts, in words; undefined: nothing known. */
@@ -101,6 +103,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
     subscriber,
     waiter,
     isWhole: () => all.every((line) => line.isFresh()),
+    heardAt: () => Math.max(...lines.map((line) => line.heardAt)),
     leave,
     risk: () => lines[0]?.risk,
     close() {
@@ -130,6 +133,7 @@ export class OpenLine implements Line {
   #retry: NodeJS.Timeout | undefined;
   /** When the latest heartbeat that was answered had been sent; monotonic ms. */
   #freshSince = 0;
+  #heardAt = 0;
   #unanswered = 0;
   #isClosed = false;
 
@@ -146,6 +150,11 @@ export class OpenLine implements Line {
 
   get risk(): string | undefined {
     return this.#dialled?.risk;
+  }
+
+  /** When a heartbeat was last answered, on whatever connection; monotonic ms; 0: never. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   isFresh(): boolean {
@@ -227,6 +236,7 @@ export class OpenLine implements Line {
         if (this.#client !== client) return;
         this.#unanswered--;
         this.#freshSince = sentAt;
+        this.#heardAt = performance.now();
         if (performance.now() - sentAt > BEAT_MS) this.#beat(client); // thawed: the next proof need not wait
         this.#options.changed();
       },

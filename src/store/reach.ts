@@ -101,13 +101,15 @@ class Reaching implements Reach {
   }
 
   // Whoever still reads has had an answer of Redis to a heartbeat sent less than 750 ms ago. An outage that has lasted
-  // for writeDeadline is thus known to all, and a write need not wait for what everybody knows.
+  // for writeDeadline is thus known to all, and a write need not wait for what everybody knows. As long as any heartbeat of
+  // this process is answered, others may have theirs answered, too: then it is this process that is slow to come back.
   patience(): number {
-    const { writeDeadline } = this.#options;
+    const { writeDeadline, connections } = this.#options;
     // One that has never been connected may be the only one that is not: the others have noticed nothing. And while this
     // one waits to tell what it kept, others may read already.
     if (this.mayWrite() || this.#isNew || this.#stage === "vouching") return writeDeadline;
-    return Math.max(0, Math.min(writeDeadline, this.#outSince + writeDeadline - performance.now()));
+    const since = Math.max(this.#outSince, connections().heardAt());
+    return Math.max(0, Math.min(writeDeadline, since + writeDeadline - performance.now()));
   }
 
   isOk(): boolean {

@@ -11,21 +11,33 @@ const SETTLE = 1000;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** One that finds its connections whole, at a Redis to whose vouching `answers` are given, the last again and again. */
-async function reached({ answers, settle = SETTLE }: { answers: number[][]; settle?: number }): Promise<Reach> {
+const WRITE_DEADLINE = 1000;
+
+interface Given {
+  readonly answers: number[][];
+  readonly settle?: number;
+  /** Of its connections; they are whole if nothing else is said. */
+  readonly about?: { isWhole: boolean; heardAt: number };
+}
+
+/** One that finds its connections as `about` says, at a Redis to whose vouching `answers` are given, the last again and again. */
+async function reached({ answers, settle = SETTLE, about = { isWhole: true, heardAt: 0 } }: Given): Promise<Reach> {
   const line = {
     process: 7,
     isFresh: () => true,
     send: async (words: readonly unknown[]) =>
       words[1] === VOUCH.digest && (answers.length > 1 ? answers.shift() : answers[0]),
   } as unknown as Line;
-  const connections = { lines: [line], subscriber: line, isWhole: () => true, leave() {} } as unknown as Connections;
+  const connections = {
+    ...{ lines: [line], subscriber: line, leave() {} },
+    ...{ isWhole: () => about.isWhole, heardAt: () => about.heardAt },
+  } as unknown as Connections;
   const reach = createReach({
     connections: () => connections,
     fence: "fence",
     slots: 1024,
     settle,
-    writeDeadline: 1000,
+    writeDeadline: WRITE_DEADLINE,
     clock: createHighestClock(),
     check: async () => {},
     replay: async () => {},
@@ -78,4 +90,35 @@ test("a sidecar that comes back to the master it knows acknowledges at once", as
   await msUntil(() => reach.isOk());
   reach.distrust("it does not do what it must");
   expect(await msUntil(() => reach.mayWrite())).toBeLessThan(FRESH_MS);
+});
+
+describe("an invalidation that Redis cannot take", () => {
+  /** One whose connections are lost after it was well. */
+  async function cutOff(): Promise<{ reach: Reach; about: { isWhole: boolean; heardAt: number } }> {
+    const about = { isWhole: true, heardAt: 0 };
+    const reach = await reached({ answers: [[100, 0, FRESH_MS]], about });
+    await msUntil(() => reach.isOk());
+    about.heardAt = performance.now();
+    about.isWhole = false;
+    reach.update();
+    return { reach, about };
+  }
+
+  test("is waited for until all must know that Redis is away, and then no longer", async () => {
+    const { reach } = await cutOff();
+    expect(reach.patience()).toBe(WRITE_DEADLINE);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(reach.patience()).toBe(WRITE_DEADLINE - 400);
+    await vi.advanceTimersByTimeAsync(WRITE_DEADLINE);
+    expect(reach.patience()).toBe(0);
+  });
+
+  test("is waited for as long as Redis goes on answering heartbeats: then others may still read", async () => {
+    const { reach, about } = await cutOff();
+    await vi.advanceTimersByTimeAsync(2 * WRITE_DEADLINE);
+    about.heardAt = performance.now();
+    expect(reach.patience()).toBe(WRITE_DEADLINE);
+    await vi.advanceTimersByTimeAsync(WRITE_DEADLINE);
+    expect(reach.patience()).toBe(0);
+  });
 });

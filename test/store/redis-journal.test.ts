@@ -156,6 +156,25 @@ describe("while Redis is away", () => {
     await stores.redis.start();
   });
 
+  test("it is waited for each time by a store that has lost one connection and hears Redis on the others", async () => {
+    const relay = await startRelay(stores.redis.port);
+    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
+    relay.refuse();
+    await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+    await vi.waitUntil(() => far.health().state === "degraded");
+    await (await far.begin(["a"])).commit();
+    relay.forget();
+    let isAcknowledged = false;
+    const write = await far.begin(["a"]);
+    const ended = write.commit().then(() => {
+      isAcknowledged = true;
+    });
+    await vi.waitUntil(() => relay.writes.some((written) => written.includes("probe")));
+    expect(isAcknowledged).toBe(false);
+    await ended;
+    await relay.stop();
+  });
+
   test("closing gives what is kept a last chance", async () => {
     const patient = await stores.connected({ writeDeadline: 20_000 });
     stores.redis.freeze();

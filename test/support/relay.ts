@@ -17,6 +17,8 @@ export interface Relay {
   release(): void;
   /** What Redis answers from now on arrives so many ms later. */
   lag(ms: number): void;
+  /** Takes no new connections from now on; those that are there live on. */
+  refuse(): void;
   /** Ends all connections and takes no new ones. */
   stop(): Promise<void>;
 }
@@ -72,6 +74,7 @@ export async function startRelay(port: number, at = { host: "127.0.0.1", port: 0
     lag(ms) {
       lagMs = ms;
     },
+    refuse: () => void server.close(),
     stop: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
