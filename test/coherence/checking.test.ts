@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { check, lasting } from "./checking.ts";
 import type { Promises } from "./due.ts";
-import { createRecording, type Read, type Recording, type Write } from "./history.ts";
+import { createRecording, type Outage, type Read, type Recording, type Write } from "./history.ts";
 
 const promises: Promises = { trustMs: 0, journalMs: 10_000, writeDeadlineMs: 1000, settleMs: 1000 };
 /** For a journal's line to be swept by somebody, ms. */
@@ -34,6 +34,10 @@ function read(start: number, parts: Partial<Read> = {}): Read {
 
 function history(parts: Partial<Recording>): Recording {
   return { ...createRecording(), writes: [write()], ...parts };
+}
+
+function outage(from: number, to: number, sidecar = "1.0"): Outage {
+  return { sidecar, why: "Redis does not answer", from, to };
 }
 
 /** When those reads began that are guilty, of these. */
@@ -90,7 +94,7 @@ describe("a write whose client hung up", () => {
   });
 
   test("counts when the sidecar, without Redis, had given up waiting for it", () => {
-    const outages = [{ sidecar: "1.0", from: 140, to: 4000 }];
+    const outages = [outage(140, 4000)];
     expect(guilty([read(1659), read(1660)], { writes, outages })).toEqual([1660]);
   });
 
@@ -136,8 +140,8 @@ describe("a write whose sidecar was killed in its middle", () => {
     const reads = [read(60_000)];
     expect(guilty(reads, { writes, kills, redisAway: [span] })).toEqual([]);
     expect(guilty(reads, { writes, kills, partitions: [{ ...span, sidecar: "1.0" }] })).toEqual([]);
-    expect(guilty(reads, { writes, kills, outages: [{ ...span, sidecar: "1.0" }] })).toEqual([]);
-    expect(guilty(reads, { writes, kills, outages: [{ ...span, sidecar: "2.0" }] })).toEqual([60_000]);
+    expect(guilty(reads, { writes, kills, outages: [outage(span.from, span.to)] })).toEqual([]);
+    expect(guilty(reads, { writes, kills, outages: [outage(span.from, span.to, "2.0")] })).toEqual([60_000]);
   });
 
   test("that was acknowledged before counts as always", () => {
@@ -147,7 +151,7 @@ describe("a write whose sidecar was killed in its middle", () => {
 
 describe("a write through a sidecar cut off from a Redis that others reach", () => {
   const partitions = [{ sidecar: "1.0", from: 90, to: 3000 }];
-  const outages = [{ sidecar: "1.0", from: 800, to: 4500 }];
+  const outages = [outage(800, 4500)];
   const writes = [write({ end: 1160 })];
 
   test("counts for others when it could be replayed: a settle before the sidecar says that it is well", () => {
@@ -163,7 +167,7 @@ describe("a write through a sidecar cut off from a Redis that others reach", () 
   });
 
   test("counts after ten seconds though the sidecar does not come back", () => {
-    const forEver = [{ sidecar: "1.0", from: 800, to: Number.POSITIVE_INFINITY }];
+    const forEver = [outage(800, Number.POSITIVE_INFINITY)];
     expect(guilty([read(12_999), read(13_000)], { writes, partitions, outages: forEver })).toEqual([13_000]);
   });
 
@@ -196,14 +200,14 @@ describe("a purge", () => {
   });
 
   test("is not excused by its sidecar's being cut off: the receipt says that Redis has it", () => {
-    const span = { sidecar: "1.0", from: 90, to: 3000 };
+    const span = outage(90, 3000);
     expect(guilty([fetched(200, 99)], { writes: [purge], partitions: [span], outages: [span] })).toEqual([200]);
   });
 });
 
 describe("while nobody reaches Redis", () => {
   const redisAway = [{ from: 90, to: 3000 }];
-  const outages = ["1.0", "2.0"].map((sidecar) => ({ sidecar, from: 100, to: 4100 }));
+  const outages = ["1.0", "2.0"].map((sidecar) => outage(100, 4100, sidecar));
 
   test("a write counts when it is acknowledged, as always", () => {
     expect(guilty([read(200), read(4200)], { redisAway, outages })).toEqual([200, 4200]);
@@ -216,7 +220,7 @@ describe("while nobody reaches Redis", () => {
 
   test("one whose sidecar is killed before it has replayed is forgotten", () => {
     const kills = new Map([["1.0", 2500]]);
-    expect(guilty([read(4200)], { redisAway, outages: [{ sidecar: "1.0", from: 100, to: 2500 }], kills })).toEqual([]);
+    expect(guilty([read(4200)], { redisAway, outages: [outage(100, 2500)], kills })).toEqual([]);
   });
 });
 
@@ -244,9 +248,17 @@ describe("a machine that stood still", () => {
     check(history({ ...parts, stalls, reads: [read(at)] }), promises).map(({ stalledMs }) => stalledMs);
 
   test("is told of where it may be why: the write was kept, and its sidecar is not back yet", () => {
-    const outages = [{ sidecar: "1.0", from: 100, to: 4000 }];
+    const outages = [outage(100, 4000)];
     expect(found({ outages }, 1000)).toEqual([780]);
     expect(found({ outages }, 5000)).toEqual([0]);
+  });
+
+  test("is told of where it is why that sidecar has lost its store, long before the write, and not where it was earlier", () => {
+    const late = write({ start: 3000, end: 3020, originEndingAt: 3010, originDoneAt: 3015 });
+    const found = (from: number) =>
+      check(history({ writes: [late], stalls, outages: [outage(from, 9000)], reads: [read(3100)] }), promises);
+    expect(found(1000).map(({ stalledMs }) => stalledMs)).toEqual([780]);
+    expect(found(2500).map(({ stalledMs }) => stalledMs)).toEqual([0]);
   });
 
   test("is no excuse where Redis had the invalidation before the client heard", () => {
@@ -255,7 +267,7 @@ describe("a machine that stood still", () => {
 
   test("does not hide another write that nothing excuses", () => {
     const kept = write({ start: 800, end: 900, applied: [{ subject: "a", version: 3, at: 850 }], originDoneAt: 860 });
-    const outages = [{ sidecar: "1.0", from: 800, to: 4000 }];
+    const outages = [outage(800, 4000)];
     const [violation] = check(history({ writes: [write(), kept], outages, stalls, reads: [read(1000)] }), promises);
     expect(violation).toMatchObject({ stalledMs: 0, missed: { version: 2 } });
   });

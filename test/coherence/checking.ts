@@ -1,6 +1,6 @@
 // Is a history coherent? Each read must have been answered with all that was due (due.ts) when it began. Pure.
 
-import { due, type Given, type Promises, timedUntil } from "./due.ts";
+import { due, type Given, type Promises, timed } from "./due.ts";
 import type { Application, History, Read, Write } from "./history.ts";
 
 /** A read that was answered with something older than what was due. */
@@ -12,8 +12,9 @@ export interface Violation {
   readonly dueAt: number;
   /** The version that it was answered with. */
   readonly got: number;
-  /** For how long at once a process of the run stood still between that write's beginning and this read, ms, where that may
-   * be why: what is promised while Redis is away is promised of processes that run. 0: it is not. */
+  /** For how long at once a process of the run stood still between that write's beginning, or what made its sidecar lose its
+   * store before it, and this read, ms, where that may be why: what is promised while Redis is away is promised of processes
+   * that run. 0: it is not. */
   readonly stalledMs: number;
 }
 
@@ -125,8 +126,10 @@ function violationOf(read: Read, missed: Requirement & { got: number }, given: G
 
 /** The longest of the machine's stalls that may have made the read stale, ms. */
 function stalledMs({ read, write, application }: { read: Read } & Requirement, given: Given): number {
+  const span = timed(write, application, given);
+  if (span === undefined) return 0;
   const longest = given.history.stalls
-    .filter(({ from, to }) => from <= read.end && to >= write.start)
+    .filter(({ from, to }) => from <= read.end && to >= span.from)
     .reduce((longest, { from, to }) => Math.max(longest, to - from), 0);
-  return read.start < timedUntil(write, application, given) + longest ? longest : 0;
+  return read.start < span.to + longest ? longest : 0;
 }

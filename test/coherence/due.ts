@@ -33,6 +33,9 @@ const LONGEST_RETURN_MS = 10_000;
 /** A wire held for less goes unnoticed: what was written into it is done when it is released. */
 const UNNOTICED_MS = 1000;
 
+/** What made a sidecar lose its store happened within this before it says so. */
+const BEGUN_MS = 1250;
+
 const NEVER = Number.POSITIVE_INFINITY;
 
 export interface Given {
@@ -133,7 +136,7 @@ function returned(partition: Partition, { history, promises }: Given): number {
 /** Whether the sidecar may have been without Redis between the write's beginning and `until`. */
 function isCutOff({ partitions, outages, redisAway }: History, { sidecar, start }: Write, until: number): boolean {
   const isIn = ({ from, to }: Span) => from <= until && to >= start;
-  const isOurs = (span: Outage) => span.sidecar === sidecar && isIn(span);
+  const isOurs = (span: Partition) => span.sidecar === sidecar && isIn(span);
   return redisAway.some(isIn) || partitions.some(isOurs) || outages.some(isOurs);
 }
 
@@ -155,12 +158,17 @@ function both(at: number): Due {
 }
 
 /**
- * Until when the invalidation for a write depends on processes that keep time: on others that notice an outage, on whoever
- * comes back in time, on whoever sweeps. 0: it never did, because Redis had it before the client heard.
+ * While the invalidation for a write depends on processes that keep time: on others that notice an outage, on whoever comes
+ * back in time, on whoever sweeps. What began the outage is a part of it. undefined: it never did, because Redis had it
+ * before the client heard.
  */
-export function timedUntil(write: Write, application: Application, given: Given): number {
-  if (!wasTold(write) || application.at > write.originDoneAt) return due(write, application, given).others;
-  if (!mayBeKept(write, given)) return 0;
+export function timed(write: Write, application: Application, given: Given): Span | undefined {
+  const from = write.start;
+  if (!wasTold(write) || application.at > write.originDoneAt) {
+    return { from, to: due(write, application, given).others };
+  }
+  if (!mayBeKept(write, given)) return undefined;
   const [outage] = outagesAt(given.history, write);
-  return outage?.to ?? write.end + given.promises.writeDeadlineMs;
+  if (outage === undefined) return { from, to: write.end + given.promises.writeDeadlineMs };
+  return { from: Math.min(from, outage.from - BEGUN_MS), to: outage.to };
 }

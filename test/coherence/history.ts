@@ -79,6 +79,8 @@ export interface Partition extends Span {
 /** A sidecar was without its store, in its own words: the lines "store degraded" and "store ok". */
 export interface Outage extends Span {
   readonly sidecar: SidecarId;
+  /** The line's "detail". */
+  readonly why: string;
 }
 
 export interface History {

@@ -80,8 +80,8 @@ export function explain({ read, write, missed, dueAt, got, stalledMs }: Violatio
   for (const { sidecar, from, to } of history.partitions.filter(isBetween)) {
     lines.push([from, `sidecar ${sidecar} cannot reach Redis`], [to, `sidecar ${sidecar} can reach Redis again`]);
   }
-  for (const { sidecar, from, to } of history.outages.filter(isBetween)) {
-    lines.push([from, `sidecar ${sidecar} says: store degraded`]);
+  for (const { sidecar, from, to, why } of history.outages.filter(isBetween)) {
+    lines.push([from, `sidecar ${sidecar} says: store degraded (${why})`]);
     if (to < (history.kills.get(sidecar) ?? Number.POSITIVE_INFINITY))
       lines.push([to, `sidecar ${sidecar} says: store ok`]);
   }

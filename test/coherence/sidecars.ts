@@ -56,17 +56,17 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
   let pool: Pool;
   let endOutage: () => void = () => {};
 
-  function tell(well: boolean): void {
+  function tell(well: boolean, why: string): void {
     if (well === isWell) return;
     isWell = well;
     if (well) endOutage();
-    else endOutage = open(recording.outages, { sidecar: id });
+    else endOutage = open(recording.outages, { sidecar: id, why });
     for (const hear of listeners) hear();
   }
 
   async function launch(): Promise<void> {
     isWell = false;
-    endOutage = open(recording.outages, { sidecar: id });
+    endOutage = open(recording.outages, { sidecar: id, why: "it starts" });
     pool = new Pool(`http://127.0.0.1:${port}`, { connections: 64, pipelining: 1 });
     child = start(options);
     const own = child;
@@ -75,7 +75,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
       const to = performance.now();
       recording.stalls.push({ who: id, from: to - message.stalledMs, to });
     });
-    await serves(own, options, (state) => own === child && tell(state === "ok"));
+    await serves(own, options, (state, why) => own === child && tell(state === "ok", why));
   }
 
   function end(): Promise<unknown> {
@@ -151,7 +151,7 @@ function start({ port, config, mutation }: PlaceOptions): ChildProcess {
 async function serves(
   child: ChildProcess,
   { mutation }: PlaceOptions,
-  tell: (state: "ok" | "degraded") => void,
+  tell: (state: "ok" | "degraded", why: string) => void,
 ): Promise<void> {
   let said = "";
   const taken = new Set<string>();
@@ -164,8 +164,8 @@ async function serves(
   });
   if (child.stdout) {
     createInterface({ input: child.stdout }).on("line", (text) => {
-      const { msg } = parsed(text);
-      if (msg === "store ok" || msg === "store degraded") tell(msg === "store ok" ? "ok" : "degraded");
+      const { msg, detail = "" } = parsed(text);
+      if (msg === "store ok" || msg === "store degraded") tell(msg === "store ok" ? "ok" : "degraded", detail);
       if (msg === "listening") resolve();
     });
   }
@@ -178,7 +178,7 @@ async function serves(
   if (taken.size !== expected) throw new Error(`mutate "${mutation?.name}": ${taken.size} of ${expected} files were`);
 }
 
-function parsed(line: string): { msg?: string } {
+function parsed(line: string): { msg?: string; detail?: string } {
   try {
     return JSON.parse(line) ?? {};
   } catch {
