@@ -24,9 +24,9 @@ export function deliver(
   { status, now, isValidated = false }: { status: string; now: number; isValidated?: boolean },
 ): Response {
   const { request } = visit;
-  const age = isValidated ? [] : ["Age", String(Math.floor(currentAge(stored, now)))];
-  const added = [...age, "Cache-Status", status];
+  const age = isValidated ? undefined : Math.floor(currentAge(stored, now));
   if (stored.status === 200 && isParticular(request.fields)) {
+    const added = addedFields(age, status);
     if (clientHolds(visit, stored)) {
       return { status: 304, fields: [...fieldsOf304(stored.fields), ...added], content: undefined };
     }
@@ -34,7 +34,22 @@ export function deliver(
     if (part !== undefined) return part;
   }
   const content = request.method === "HEAD" ? undefined : stored.body;
-  return { status: stored.status, fields: stored.fields.concat(added), content };
+  return { status: stored.status, fields: fieldsOf(stored, age, status), content };
+}
+
+/** What was delivered whole last. Those who waited for one response, or ask for it in one second, are told the same: they
+ * get the same fields, known by identity as such where they are written (server/raw.ts). */
+let last: { of: Fields; age: number | undefined; status: string; fields: Fields } | undefined;
+
+function fieldsOf({ fields: of }: StoredHead, age: number | undefined, status: string): Fields {
+  if (last === undefined || last.of !== of || last.age !== age || last.status !== status)
+    last = { of, age, status, fields: of.concat(addedFields(age, status)) };
+  return last.fields;
+}
+
+/** `age`: seconds. */
+function addedFields(age: number | undefined, status: string): string[] {
+  return age === undefined ? ["Cache-Status", status] : ["Age", String(age), "Cache-Status", status];
 }
 
 /**

@@ -32,22 +32,49 @@ export function respondRaw(socket: BareSocket, response: Response, ask: RawAsk, 
     socket.write(headOf(response, ask), "latin1", over);
     release(content);
   } else if (content === undefined || content instanceof Uint8Array) {
-    writeWhole(socket, headOf(response, ask), content, over);
+    writeWhole(socket, response, { ask, content, over });
   } else {
     new SocketSink(socket, ask, over).drink(response, content);
   }
   if (socket.writableLength > 0) socket.setTimeout(ask.sendMs);
 }
 
-function writeWhole(socket: BareSocket, head: string, content: Uint8Array | undefined, over: Over): void {
+function writeWhole(
+  socket: BareSocket,
+  response: Response,
+  { ask, content, over }: { ask: RawAsk; content: Uint8Array | undefined; over: Over },
+): void {
   if (content === undefined || content.length <= SMALL_BYTES) {
-    socket.write(content === undefined ? head : head + octets(content), "latin1", over);
+    socket.write(smallText(response, ask, content), "latin1", over);
     return;
   }
   socket.cork();
-  socket.write(head, "latin1");
+  socket.write(headOf(response, ask), "latin1");
   socket.write(content, over);
   socket.uncork();
+}
+
+interface Small extends Pick<Response, "status" | "fields"> {
+  readonly content: Uint8Array | undefined;
+  readonly connection: string;
+  /** Of Date; since the epoch. */
+  readonly second: number;
+  readonly text: string;
+}
+
+/** What was written last in one piece. A crowd that waited for one response is written the same text, made once. */
+let last: Small | undefined;
+
+function smallText(response: Response, ask: RawAsk, content: Uint8Array | undefined): string {
+  const { status, fields } = response;
+  const { connection } = ask;
+  const second = Math.floor(Date.now() / 1000);
+  // Fields and content are never changed: the same object says the same.
+  const isSame = last?.fields === fields && last.content === content && last.status === status;
+  if (isSame && last?.connection === connection && last.second === second) return last.text;
+  const head = headOf(response, ask);
+  last = { status, fields, content, connection, second, text: content === undefined ? head : head + octets(content) };
+  return last.text;
 }
 
 /** In chunks (§7.1), so that an end can be told from a breakdown, where the fields do not state the length. */

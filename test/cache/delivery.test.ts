@@ -18,14 +18,18 @@ const STORED = { fields: FIELDS, body: new TextEncoder().encode(TEXT), etag: '"a
 
 /** What `asked` gets five seconds after `stored` came. */
 function delivered(asked: Fields, stored: Partial<StoredResponse> = {}, request: Partial<Request> = {}) {
-  const visit: Visit = {
+  const told = { status: "forebay; hit; ttl=55", now: NOW + 5000 };
+  return deliver(aVisit(asked, request), aStored({ ...STORED, ...stored }), told);
+}
+
+function aVisit(asked: Fields, request: Partial<Request> = {}): Visit {
+  return {
     request: aRequest("/", asked, request),
     policy: aPolicy(),
     key: { primary: "", variant: () => "" },
     tags: [],
     trace: { route: undefined, traceId: undefined, requestId: "", limit: "none", cache: "", msStore: 0, msOrigin: 0 },
   };
-  return deliver(visit, aStored({ ...STORED, ...stored }), { status: "forebay; hit; ttl=55", now: NOW + 5000 });
 }
 
 /** In short: the status and the content. */
@@ -36,6 +40,25 @@ async function outcome(...of: Parameters<typeof delivered>): Promise<string> {
 
 /** `fields` without the lines of `names`. */
 const but = (...names: string[]) => FIELDS.filter((_, i) => !names.includes(FIELDS[i - (i % 2)] as string));
+
+describe("the whole", () => {
+  const of = aStored(STORED);
+  const at = (ms: number, status = "forebay; hit; ttl=55") => deliver(aVisit([]), of, { status, now: NOW + ms }).fields;
+  const said = (fields: Fields) => [field(fields, "age"), field(fields, "cache-status")];
+
+  test("is told of in the same words, the same object, to all who get it in one second for one reason", () => {
+    expect(at(5999)).toBe(at(5000));
+  });
+
+  test("is as old as it is for each, and says why each gets it", () => {
+    expect(said(at(5000))).toEqual(["5", "forebay; hit; ttl=55"]);
+    expect(said(at(6000))).toEqual(["6", "forebay; hit; ttl=55"]);
+    expect(said(at(6000, "forebay; hit; ttl=54"))).toEqual(["6", "forebay; hit; ttl=54"]);
+    const other = aStored({ ...STORED, fields: ["Server", "another"] });
+    const { fields } = deliver(aVisit([]), other, { status: "forebay; hit; ttl=54", now: NOW + 6000 });
+    expect(field(fields, "server")).toBe("another");
+  });
+});
 
 describe("the client's conditions (RFC 9111 §4.3.2)", () => {
   it("are answered with 304 where its tag or its date says that it has the response", async () => {
