@@ -36,6 +36,8 @@ export interface Line extends Sender {
   unsubscribe(channel: string, hear: Hear): Promise<void>;
   /** Whether Redis has answered lately on this line. */
   isFresh(): boolean;
+  /** When its connection was made; monotonic ms. */
+  readonly openedAt: number;
   /** A number for the Redis process at the other end, 1 to 2^52; undefined: it does not tell. */
   readonly process: number | undefined;
 }
@@ -49,7 +51,7 @@ export interface Connections {
   readonly waiter: Line | undefined;
   /** Whether every line is open and fresh. */
   isWhole(): boolean;
-  /** When Redis last answered a heartbeat of a line for commands, monotonic ms; 0: never. */
+  /** When Redis last took a heartbeat, on whatever line; monotonic ms; 0: never. */
   heardAt(): number;
   /** Gives up all lines that are open: they lead where the store does not live any more. */
   leave(reason: string): void;
@@ -103,7 +105,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
     subscriber,
     waiter,
     isWhole: () => all.every((line) => line.isFresh()),
-    heardAt: () => Math.max(...lines.map((line) => line.heardAt)),
+    heardAt: () => Math.max(...all.map((line) => line.heardAt)),
     leave,
     risk: () => lines[0]?.risk,
     close() {
@@ -133,6 +135,7 @@ export class OpenLine implements Line {
   #retry: NodeJS.Timeout | undefined;
   /** When the latest heartbeat that was answered had been sent; monotonic ms. */
   #freshSince = 0;
+  #openedAt = 0;
   #heardAt = 0;
   #unanswered = 0;
   #isClosed = false;
@@ -152,7 +155,11 @@ export class OpenLine implements Line {
     return this.#dialled?.risk;
   }
 
-  /** When a heartbeat was last answered, on whatever connection; monotonic ms; 0: never. */
+  get openedAt(): number {
+    return this.#openedAt;
+  }
+
+  /** When Redis last took a heartbeat, on this connection or one before; monotonic ms; 0: never. */
   get heardAt(): number {
     return this.#heardAt;
   }
@@ -218,6 +225,7 @@ export class OpenLine implements Line {
       this.#options.tally.open += 1;
       this.#dialled = dialled;
       this.#freshSince = sentAt;
+      this.#openedAt = performance.now();
       this.#unanswered = 0;
       this.#beat(client);
     } catch (error) {
@@ -232,11 +240,11 @@ export class OpenLine implements Line {
     const sentAt = performance.now();
     this.#unanswered++;
     this.#prove(client).then(
-      () => {
+      (isTaken) => {
         if (this.#client !== client) return;
         this.#unanswered--;
         this.#freshSince = sentAt;
-        this.#heardAt = performance.now();
+        if (isTaken) this.#heardAt = performance.now();
         if (performance.now() - sentAt > BEAT_MS) this.#beat(client); // thawed: the next proof need not wait
         this.#options.changed();
       },
@@ -250,10 +258,11 @@ export class OpenLine implements Line {
     );
   }
 
-  // In RESP2 a connection with subscriptions takes nothing else.
-  async #prove(client: Client): Promise<void> {
-    if (this.#isForSubscriptions && this.#dialled?.protocol === 2) return void (await client.sendCommand(["PING"]));
-    await this.#options.beat(this);
+  /** Whether more than an answer is proven. In RESP2 a connection with subscriptions takes nothing else than a PING. */
+  async #prove(client: Client): Promise<boolean> {
+    const isAlone = this.#isForSubscriptions && this.#dialled?.protocol === 2;
+    await (isAlone ? client.sendCommand(["PING"]) : this.#options.beat(this));
+    return !isAlone;
   }
 
   #lose(client: Client, reason: unknown): void {

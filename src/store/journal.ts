@@ -161,9 +161,9 @@ class Writing implements Journal {
     tags: readonly string[] | undefined,
     how: Pick<Invalidation, "line" | "soft">,
   ): Promise<number | undefined> {
-    const { reach, clock } = this.#options;
+    const { reach, clock, line } = this.#options;
     const invalidation = this.#owe(tags, how);
-    if (reach.mayWrite()) this.#send(invalidation).catch((error) => reach.distrust(error));
+    if (reach.mayWrite() || reach.mayTell(line)) this.#send(invalidation).catch((error) => reach.distrust(error));
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
     if (time === undefined) this.#tell(invalidation, clock.value() + 1);

@@ -17,6 +17,8 @@ export interface Reach {
   isSettling(): boolean;
   /** Invalidations are taken. */
   mayWrite(): boolean;
+  /** Redis is to be told of an invalidation on `line` although it may not be read: others may be reading it. */
+  mayTell(line: Line): boolean;
   /** Ms that an invalidation is still to be waited for: until everybody must have noticed the outage. */
   patience(): number;
   /** Resolves when the store may be read for the first time. */
@@ -54,6 +56,8 @@ export interface ReachOptions {
 
 const SILENT = "Redis does not answer";
 const RETRY_MS = 250;
+// Who is not back after this has something in its way that waiting does not mend.
+const LONGEST_RETURN_MS = 10_000;
 const LARGEST_PROCESS = 2 ** 52;
 
 export function createReach(options: ReachOptions): Reach {
@@ -67,6 +71,8 @@ class Reaching implements Reach {
   #isReady: () => void = () => {};
   #stage: Stage = "out";
   #outSince = performance.now();
+  /** It is the connections that are lost; else Redis does not do what it must. */
+  #isCutOff = false;
   #timer: NodeJS.Timeout | undefined;
   #reason = SILENT;
   #isRaising = false;
@@ -88,7 +94,7 @@ class Reaching implements Reach {
 
   mayRead(line: Line): void {
     if (this.#stage === "ok" && line.isFresh()) return;
-    if (this.#stage === "ok") this.#goOut(this.#reason);
+    if (this.#stage === "ok") this.#goOut(this.#reason, true);
     throw this.#unavailable;
   }
 
@@ -100,15 +106,23 @@ class Reaching implements Reach {
     return this.#stage === "replaying" || this.#stage === "settling" || this.#stage === "ok";
   }
 
+  // Some connections are lost, but not this one: it was open before the outage, and Redis has taken what was written on it
+  // ever since. So it is the one that the others read, and an invalidation is as good on it as before.
+  mayTell(line: Line): boolean {
+    return this.#stage === "out" && this.#isCutOff && !this.#isNew && line.isFresh() && line.openedAt < this.#outSince;
+  }
+
   // Whoever still reads has had an answer of Redis to a heartbeat sent less than 750 ms ago. An outage that has lasted
   // for writeDeadline is thus known to all, and a write need not wait for what everybody knows. As long as any heartbeat of
   // this process is answered, others may have theirs answered, too: then it is this process that is slow to come back.
   patience(): number {
     const { writeDeadline, connections } = this.#options;
+    if (this.#stage === "closed") return 0;
     // One that has never been connected may be the only one that is not: the others have noticed nothing. And while this
     // one waits to tell what it kept, others may read already.
     if (this.mayWrite() || this.#isNew || this.#stage === "vouching") return writeDeadline;
-    const since = Math.max(this.#outSince, connections().heardAt());
+    const heardAt = Math.min(connections().heardAt(), this.#outSince + LONGEST_RETURN_MS);
+    const since = Math.max(this.#outSince, heardAt);
     return Math.max(0, Math.min(writeDeadline, since + writeDeadline - performance.now()));
   }
 
@@ -126,7 +140,7 @@ class Reaching implements Reach {
   update(): void {
     if (this.#stage === "closed") return;
     const isWhole = this.#options.connections().isWhole();
-    if (!isWhole && this.#stage !== "out") this.#goOut(this.#reason);
+    if (!isWhole && this.#stage !== "out") this.#goOut(this.#reason, true);
     else if (isWhole && this.#stage === "out" && this.#timer === undefined) void this.#comeBack();
   }
 
@@ -150,8 +164,9 @@ class Reaching implements Reach {
     this.#isReady();
   }
 
-  #goOut(detail: string): void {
+  #goOut(detail: string, isCutOff: boolean): void {
     if (this.mayWrite()) this.#outSince = performance.now();
+    this.#isCutOff = isCutOff;
     this.#attempt++;
     this.#enter("out", detail);
     this.#options.changed("degraded", detail);
@@ -205,7 +220,7 @@ class Reaching implements Reach {
 
   #fail(reason: unknown, attempt: number): void {
     if (attempt !== this.#attempt || this.#stage === "closed" || this.#stage === "out") return;
-    this.#goOut(reason instanceof Error ? reason.message : String(reason));
+    this.#goOut(reason instanceof Error ? reason.message : String(reason), false);
     if (isOfReplica(reason)) this.#options.connections().leave(DEMOTED);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

@@ -105,6 +105,10 @@ class RoutedLine implements Line {
     return this.#line.isFresh();
   }
 
+  get openedAt(): number {
+    return this.#line.openedAt;
+  }
+
   get process(): number | undefined {
     return this.#line.process;
   }

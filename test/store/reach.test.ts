@@ -17,14 +17,29 @@ interface Given {
   readonly answers: number[][];
   readonly settle?: number;
   /** Of its connections; they are whole if nothing else is said. */
-  readonly about?: { isWhole: boolean; heardAt: number };
+  readonly about?: About;
+}
+
+interface About {
+  isWhole: boolean;
+  heardAt: number;
+  /** Of the one line. */
+  isFresh: boolean;
+  openedAt: number;
+}
+
+function whole(): About {
+  return { isWhole: true, heardAt: 0, isFresh: true, openedAt: 0 };
 }
 
 /** One that finds its connections as `about` says, at a Redis to whose vouching `answers` are given, the last again and again. */
-async function reached({ answers, settle = SETTLE, about = { isWhole: true, heardAt: 0 } }: Given): Promise<Reach> {
+async function reached({ answers, settle = SETTLE, about = whole() }: Given): Promise<Reach & { line: Line }> {
   const line = {
     process: 7,
-    isFresh: () => true,
+    isFresh: () => about.isFresh,
+    get openedAt() {
+      return about.openedAt;
+    },
     send: async (words: readonly unknown[]) =>
       words[1] === VOUCH.digest && (answers.length > 1 ? answers.shift() : answers[0]),
   } as unknown as Line;
@@ -45,7 +60,7 @@ async function reached({ answers, settle = SETTLE, about = { isWhole: true, hear
   });
   reach.update();
   await vi.advanceTimersByTimeAsync(0);
-  return reach;
+  return Object.assign(reach, { line });
 }
 
 /** Ms until `is`, counted in steps of one. */
@@ -93,9 +108,9 @@ test("a sidecar that comes back to the master it knows acknowledges at once", as
 });
 
 describe("an invalidation that Redis cannot take", () => {
-  /** One whose connections are lost after it was well. */
-  async function cutOff(): Promise<{ reach: Reach; about: { isWhole: boolean; heardAt: number } }> {
-    const about = { isWhole: true, heardAt: 0 };
+  /** One of whose connections some are lost after it was well. */
+  async function cutOff(): Promise<{ reach: Reach & { line: Line }; about: About }> {
+    const about = whole();
     const reach = await reached({ answers: [[100, 0, FRESH_MS]], about });
     await msUntil(() => reach.isOk());
     about.heardAt = performance.now();
@@ -120,5 +135,34 @@ describe("an invalidation that Redis cannot take", () => {
     expect(reach.patience()).toBe(WRITE_DEADLINE);
     await vi.advanceTimersByTimeAsync(WRITE_DEADLINE);
     expect(reach.patience()).toBe(0);
+  });
+
+  test("is not waited for without end where something is in the way that waiting does not mend", async () => {
+    const { reach, about } = await cutOff();
+    await vi.advanceTimersByTimeAsync(12_000);
+    about.heardAt = performance.now();
+    expect(reach.patience()).toBe(0);
+  });
+
+  test("is told all the same on a connection that was there before and is fresh, and on no other", async () => {
+    const { reach, about } = await cutOff();
+    expect(reach.mayTell(reach.line)).toBe(true);
+    about.openedAt = performance.now() + 1;
+    expect(reach.mayTell(reach.line)).toBe(false);
+    Object.assign(about, { openedAt: 0, isFresh: false });
+    expect(reach.mayTell(reach.line)).toBe(false);
+  });
+
+  test("is not told where it is not the connections that are at fault", async () => {
+    const reach = await reached({ answers: [[100, 0, FRESH_MS]] });
+    await msUntil(() => reach.isOk());
+    reach.distrust("the fence in Redis has changed its size");
+    expect(reach.mayTell(reach.line)).toBe(false);
+  });
+
+  test("is not told by one that is new", async () => {
+    const about = { ...whole(), isWhole: false };
+    const reach = await reached({ answers: [[100, 0, 0]], about });
+    expect(reach.mayTell(reach.line)).toBe(false);
   });
 });
