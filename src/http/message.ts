@@ -28,6 +28,7 @@ export interface Request {
   readonly upgrade: string | undefined;
 }
 
+/** Never changed once it was given, nor its fields and content: the same object says the same. */
 export interface Response {
   readonly status: number;
   readonly fields: Fields;

@@ -62,6 +62,9 @@ interface Small extends Pick<Response, "status" | "fields"> {
   readonly text: string;
 }
 
+// The octets of a part may belong to a large whole, which would be kept with them.
+const KEPT_BYTES = 65_536;
+
 /** What was written last in one piece. A crowd that waited for one response is written the same text, made once. */
 let last: Small | undefined;
 
@@ -69,12 +72,13 @@ function smallText(response: Response, ask: RawAsk, content: Uint8Array | undefi
   const { status, fields } = response;
   const { connection } = ask;
   const second = Math.floor(Date.now() / 1000);
-  // Fields and content are never changed: the same object says the same.
   const isSame = last?.fields === fields && last.content === content && last.status === status;
   if (isSame && last?.connection === connection && last.second === second) return last.text;
   const head = headOf(response, ask);
-  last = { status, fields, content, connection, second, text: content === undefined ? head : head + octets(content) };
-  return last.text;
+  const text = content === undefined ? head : head + octets(content);
+  const mayBeKept = content === undefined || content.buffer.byteLength <= KEPT_BYTES;
+  last = mayBeKept ? { status, fields, content, connection, second, text } : undefined;
+  return text;
 }
 
 /** In chunks (§7.1), so that an end can be told from a breakdown, where the fields do not state the length. */

@@ -7,7 +7,7 @@ import type { Fields, Response } from "../http/message.ts";
 export interface WireAsk {
   /** Of the request. */
   readonly method: string;
-  /** The reason phrase of the status. */
+  /** The reason phrase of the status, always the same of one status. */
   readonly reason: string;
   /** What the connection says of itself, as field lines with their ends. */
   readonly connection: string;
