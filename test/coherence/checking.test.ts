@@ -253,12 +253,19 @@ describe("a machine that stood still", () => {
     expect(found({ outages }, 5000)).toEqual([0]);
   });
 
-  test("is told of where it is why that sidecar has lost its store, long before the write, and not where it was earlier", () => {
+  test("is told of where that sidecar stood still when it lost its store, long before the write", () => {
     const late = write({ start: 3000, end: 3020, originEndingAt: 3010, originDoneAt: 3015 });
-    const found = (from: number) =>
-      check(history({ writes: [late], stalls, outages: [outage(from, 9000)], reads: [read(3100)] }), promises);
-    expect(found(1000).map(({ stalledMs }) => stalledMs)).toEqual([780]);
-    expect(found(2500).map(({ stalledMs }) => stalledMs)).toEqual([0]);
+    const found = (who: string, lost: Outage) => {
+      const stalls = [{ who, from: 120, to: 900 }];
+      const reads = [read(3100)];
+      return check(history({ writes: [late], stalls, outages: [lost], reads }), promises).map((one) => one.stalledMs);
+    };
+    expect(found("1.0", outage(1000, 9000))).toEqual([780]);
+    expect(found("checker", outage(1000, 9000))).toEqual([780]);
+    expect(found("2.0", outage(1000, 9000))).toEqual([0]);
+    expect(found("1.0", outage(2500, 9000))).toEqual([0]);
+    expect(found("1.0", outage(50, 9000))).toEqual([0]);
+    expect(found("1.0", { ...outage(1000, 9000), isStart: true })).toEqual([0]);
   });
 
   test("is no excuse where Redis had the invalidation before the client heard", () => {

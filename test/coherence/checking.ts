@@ -1,7 +1,7 @@
 // Is a history coherent? Each read must have been answered with all that was due (due.ts) when it began. Pure.
 
-import { due, type Given, type Promises, timed } from "./due.ts";
-import type { Application, History, Read, Write } from "./history.ts";
+import { due, type Given, lostDuring, type Promises, timedUntil } from "./due.ts";
+import type { Application, History, Read, Span, Write } from "./history.ts";
 
 /** A read that was answered with something older than what was due. */
 export interface Violation {
@@ -124,12 +124,23 @@ function violationOf(read: Read, missed: Requirement & { got: number }, given: G
   return { read, write, missed: application, dueAt, got, stalledMs: stalledMs({ ...missed, read }, given) };
 }
 
-/** The longest of the machine's stalls that may have made the read stale, ms. */
+/**
+ * The longest of the machine's stalls that may have made the read stale, ms: of any process between the write and the read, or
+ * of the write's own when it lost its store.
+ */
 function stalledMs({ read, write, application }: { read: Read } & Requirement, given: Given): number {
-  const span = timed(write, application, given);
-  if (span === undefined) return 0;
-  const longest = given.history.stalls
-    .filter(({ from, to }) => from <= read.end && to >= span.from)
+  const until = timedUntil(write, application, given);
+  const meanwhile = longestIn(given.history.stalls, { from: write.start, to: read.end });
+  if (read.start < until + meanwhile && meanwhile > 0) return meanwhile;
+  const lost = lostDuring(write, given);
+  if (lost === undefined || read.start >= until) return 0;
+  const own = given.history.stalls.filter(({ who }) => who === write.sidecar || who === "checker");
+  return longestIn(own, lost);
+}
+
+/** Of those that overlap `span`, ms. */
+function longestIn(stalls: readonly Span[], span: Span): number {
+  return stalls
+    .filter(({ from, to }) => from <= span.to && to >= span.from)
     .reduce((longest, { from, to }) => Math.max(longest, to - from), 0);
-  return read.start < span.to + longest ? longest : 0;
 }

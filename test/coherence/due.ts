@@ -158,17 +158,18 @@ function both(at: number): Due {
 }
 
 /**
- * While the invalidation for a write depends on processes that keep time: on others that notice an outage, on whoever comes
- * back in time, on whoever sweeps. What began the outage is a part of it. undefined: it never did, because Redis had it
- * before the client heard.
+ * Until when the invalidation for a write depends on processes that keep time: on others that notice an outage, on whoever
+ * comes back in time, on whoever sweeps. 0: it never did, because Redis had it before the client heard.
  */
-export function timed(write: Write, application: Application, given: Given): Span | undefined {
-  const from = write.start;
-  if (!wasTold(write) || application.at > write.originDoneAt) {
-    return { from, to: due(write, application, given).others };
-  }
-  if (!mayBeKept(write, given)) return undefined;
+export function timedUntil(write: Write, application: Application, given: Given): number {
+  if (!wasTold(write) || application.at > write.originDoneAt) return due(write, application, given).others;
+  if (!mayBeKept(write, given)) return 0;
   const [outage] = outagesAt(given.history, write);
-  if (outage === undefined) return { from, to: write.end + given.promises.writeDeadlineMs };
-  return { from: Math.min(from, outage.from - BEGUN_MS), to: outage.to };
+  return outage?.to ?? write.end + given.promises.writeDeadlineMs;
+}
+
+/** When what cost the write's sidecar its store happened, where it had lost it before the write was over. */
+export function lostDuring(write: Write, { history }: Given): Span | undefined {
+  const [outage] = outagesAt(history, write);
+  return outage && !outage.isStart ? { from: outage.from - BEGUN_MS, to: outage.from } : undefined;
 }

@@ -81,6 +81,8 @@ export interface Outage extends Span {
   readonly sidecar: SidecarId;
   /** The line's "detail". */
   readonly why: string;
+  /** It has just started. */
+  readonly isStart?: boolean;
 }
 
 export interface History {

@@ -96,7 +96,10 @@ export function explain({ read, write, missed, dueAt, got, stalledMs }: Violatio
     lines.push([culprit.start, `sidecar ${culprit.sidecar}: ${culprit.target} stored it (${culprit.status})`]);
   const within = lines.filter(([time]) => time <= read.end || !Number.isFinite(time));
   const told = within.filter(([time]) => Number.isFinite(time)).sort(([one], [other]) => one - other);
-  const doubt = stalledMs > 0 ? `  (a process of the run stood still for ${stalledMs.toFixed(0)} ms meanwhile)\n` : "";
+  const doubt =
+    stalledMs > 0
+      ? `  (a process of the run stood still for ${stalledMs.toFixed(0)} ms meanwhile, or when the write's sidecar lost its store)\n`
+      : "";
   return `STALE ${read.target}: ${missed.subject}: ${words.got}, not ${words.wanted}\n${told
     .map(([time, text]) => `  ${at(time)}  ${text}\n`)
     .join("")}${doubt}`;

@@ -66,7 +66,7 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
 
   async function launch(): Promise<void> {
     isWell = false;
-    endOutage = open(recording.outages, { sidecar: id, why: "it starts" });
+    endOutage = open(recording.outages, { sidecar: id, why: "it starts", isStart: true });
     pool = new Pool(`http://127.0.0.1:${port}`, { connections: 64, pipelining: 1 });
     child = start(options);
     const own = child;
