@@ -58,7 +58,7 @@ for (const [name, makeStore] of Object.entries(STORES)) {
       return respond("old");
     };
     const asked = world.request("/search?q=1");
-    await vi.waitFor(() => expect(world.seen).toHaveLength(1));
+    await vi.waitFor(() => expect(world.seen).toHaveLength(1), { timeout: 20_000 });
     world.reload(WITH_PATTERN);
     fetched.resolve();
     await asked;
@@ -75,7 +75,7 @@ for (const [name, makeStore] of Object.entries(STORES)) {
       return respond("old");
     };
     const writing = world.request("/products", { method: "POST" });
-    await vi.waitFor(() => expect(world.seen).toHaveLength(1));
+    await vi.waitFor(() => expect(world.seen).toHaveLength(1), { timeout: 20_000 });
     world.reload(RENAMED);
     await world.request("/search?q=1");
     expect((await world.request("/search?q=1")).cacheStatus).toContain("hit");
@@ -141,7 +141,7 @@ async function twoAround(before: string, after: string): Promise<number> {
     return respond("it");
   };
   const first = world.request("/search?q=1");
-  await vi.waitFor(() => expect(world.seen).toHaveLength(1));
+  await vi.waitFor(() => expect(world.seen).toHaveLength(1), { timeout: 20_000 });
   world.reload(after);
   const second = world.request("/search?q=1");
   await new Promise((resolve) => setImmediate(resolve));
@@ -169,7 +169,7 @@ test("who asks after a write does not share a fetch that began before the change
     return respond("new");
   };
   const first = world.request("/search?q=1");
-  await vi.waitFor(() => expect(world.seen).toHaveLength(1));
+  await vi.waitFor(() => expect(world.seen).toHaveLength(1), { timeout: 20_000 });
   world.reload(WITH_PATTERN);
   await world.request("/products", { method: "POST" });
   const second = world.request("/search?q=1");

@@ -216,7 +216,7 @@ describe("a fetch under way at a soft purge", () => {
     expect(gates).toHaveLength(1);
     gates[0]?.("old");
     expect(await before).toBe("old");
-    await vi.waitUntil(() => gates.length === 2);
+    await vi.waitUntil(() => gates.length === 2, { timeout: 20_000 });
     gates[1]?.("new");
     expect(await after).toBe("new");
   });

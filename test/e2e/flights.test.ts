@@ -156,10 +156,13 @@ test("a validation's 304 serves the others too", async () => {
     await first;
     // It is stored after its answer.
     const before = stored;
-    await vi.waitUntil(async () => {
-      stored = Number(((await redis.command("KEYS", `test${tests}:*:v:*`)) as string[]).length);
-      return stored > before;
-    });
+    await vi.waitUntil(
+      async () => {
+        stored = Number(((await redis.command("KEYS", `test${tests}:*:v:*`)) as string[]).length);
+        return stored > before;
+      },
+      { timeout: 20_000 },
+    );
     await sidecar.fetch(path, { method: "POST" });
   });
   const total = held.length;

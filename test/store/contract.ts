@@ -531,7 +531,9 @@ function soloTests(): void {
 
   test("a lease may be had again after it was released", async () => {
     (await store.lead(keyOf("k"), [], [], 5000)).lease?.release("failed");
-    const again = await vi.waitUntil(async () => (await store.lead(keyOf("k"), [], [], 5000)).lease);
+    const again = await vi.waitUntil(async () => (await store.lead(keyOf("k"), [], [], 5000)).lease, {
+      timeout: 20_000,
+    });
     again.release("failed");
   });
 
@@ -690,7 +692,7 @@ function sharedTests(): void {
   test("a lease that was released twice ends nobody else's", async () => {
     const first = await store.lead(key, [], [], 2000);
     first.lease?.release("failed");
-    const second = await vi.waitUntil(async () => (await other.lead(key, [], [], 2000)).lease);
+    const second = await vi.waitUntil(async () => (await other.lead(key, [], [], 2000)).lease, { timeout: 20_000 });
     first.lease?.release("failed");
     await clock(); // behind the release on its way
     expect((await store.lead(key, [], [], 2000)).lease).toBeUndefined();

@@ -275,11 +275,14 @@ describe("a write", () => {
     expect(write.noted).toBe(false);
     const committed = write.commit();
     const second = written();
-    await vi.waitFor(() => {
-      const again = below.only("begin");
-      expect(again.args).toEqual([["a"]]);
-      again.answer(second);
-    });
+    await vi.waitFor(
+      () => {
+        const again = below.only("begin");
+        expect(again.args).toEqual([["a"]]);
+        again.answer(second);
+      },
+      { timeout: 20_000 },
+    );
     await committed;
     expect(second.commit).toHaveBeenCalledTimes(1);
   });

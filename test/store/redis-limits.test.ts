@@ -156,7 +156,7 @@ test("a verdict that comes after the deadline is told all the same", async () =>
   await expect(Promise.all([ask("a"), ask("b")])).rejects.toThrow("20 ms");
   expect(heard).toEqual([]);
   stores.redis.thaw();
-  await vi.waitFor(() => expect(heard).toHaveLength(2));
+  await vi.waitFor(() => expect(heard).toHaveLength(2), { timeout: 20_000 });
   expect(heard).toMatchObject([
     ["a", { allowed: true, remaining: 0 }],
     ["b", { allowed: false }],

@@ -211,7 +211,7 @@ describe("variants", () => {
     await direct.put(variantOf(100), ["n"], storedOf("long", { keepUntil: Date.now() + 60_000 }));
     const keepUntil = Date.now() + 60;
     for (let i = 0; i < 63; i++) await direct.put(variantOf(i), ["n"], storedOf("brief", { keepUntil }));
-    await vi.waitUntil(() => Date.now() > keepUntil + 20, { interval: 10 });
+    await vi.waitUntil(() => Date.now() > keepUntil + 20, { interval: 10, timeout: 20_000 });
     await store64(["n"], 10);
     expect((await direct.look({ key: variantOf(100), tags: [], limits: [] })).stored?.value).toBe("long");
     const [index = ""] = (await kept()).filter((each) => each.endsWith(":i"));
