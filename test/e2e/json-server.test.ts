@@ -31,7 +31,7 @@ beforeAll(async () => {
   [redis, backend] = await Promise.all([startRedis(), startJsonServer()]);
   const yaml = `
 origin: ${backend.url}
-store: { redis: { url: ${redis.url} } }
+store: { redis: { url: ${redis.url}, deadline: 2s } }
 routes:
   - path: /posts/:id
     cache: { ttl: 5m, override: true, tags: ["post:{id}"] }

@@ -15,7 +15,7 @@ export function asking(stores: RedisStores) {
 
   beforeEach(async () => {
     await stores.redis.flush();
-    store = await stores.connected({ deadline: 50 });
+    store = await stores.connected({ deadline: 500 });
     await vi.waitFor(() => put("one"), { timeout: 10_000 });
   });
 

@@ -148,11 +148,12 @@ describe("while Redis is away", () => {
   });
 
   test("once the outage is old news a write does not wait", async () => {
+    const patient = await stores.connected({ writeDeadline: 3000 });
     await stores.redis.kill();
-    await (await store.begin(["a"])).commit();
+    await (await patient.begin(["a"])).commit();
     const start = performance.now();
-    await (await store.begin(["a"])).commit();
-    expect(performance.now() - start).toBeLessThan(900);
+    await (await patient.begin(["a"])).commit();
+    expect(performance.now() - start).toBeLessThan(2500);
     await stores.redis.start();
   });
 

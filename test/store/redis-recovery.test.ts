@@ -33,8 +33,8 @@ describe("coming back", () => {
     const relay = await startRelay(stores.redis.port);
     const settle = 1000;
     const [writer, reader] = await Promise.all([
-      stores.connected({ deadline: 50, settle, url: `redis://127.0.0.1:${relay.port}` }),
-      stores.connected({ deadline: 50, settle }),
+      stores.connected({ deadline: 500, settle, url: `redis://127.0.0.1:${relay.port}` }),
+      stores.connected({ deadline: 500, settle }),
     ]);
     await vi.waitFor(async () => expect((await look(reader)).usable).toBe(true), { timeout: 10_000 });
     const write = await writer.begin(["a"]);
