@@ -9,6 +9,7 @@ import type { Load } from "./load/load.ts";
 import type { Effort } from "./measure.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
 import type { Core } from "./processes.ts";
+import { startProgram } from "./programs/program.ts";
 import { median, quantileOf } from "./statistics.ts";
 
 const warmUps = 10;
@@ -35,10 +36,13 @@ export const crowd = {
   expects: expectations(320),
   run: (effort: Effort, load: Load): Promise<Row[]> =>
     onStage(async (stage) => {
+      const run = { stage, effort, load, clients: 600, originMs: 300 };
       const sidecars = await orSkipped(candidate, () => startSidecars(stage, 3, "any"));
-      return [await stampedeOn(sidecars, { stage, effort, load, clients: 600, originMs: 300 })];
+      return inTurns([sidecars, await startOrigins(3, "any")], run);
     }),
 };
+
+const unproxied = "origins, no proxy";
 
 function expectations(p99Ms: number) {
   return [
@@ -66,25 +70,65 @@ async function startSidecars(stage: Stage, count: number, core?: Core): Promise<
   return { name: candidate, urls: sidecars.map(({ url }) => url), roots: sidecars.map(({ running }) => running.pid) };
 }
 
+/** The yardstick: as many processes of bare node:http, each of which answers every request by itself after that time. */
+async function startOrigins(count: number, core: Core): Promise<Candidate> {
+  const origins = [];
+  for (let i = 0; i < count; i++) origins.push(await startProgram("origin", "origin.ts", { core }));
+  return {
+    name: unproxied,
+    urls: origins.map(({ port }) => `http://127.0.0.1:${port}`),
+    roots: origins.map(({ running }) => running.pid),
+  };
+}
+
 async function stampedeOn(found: Candidate | Skipped, run: Run): Promise<Row> {
-  if ("skipped" in found) return { candidate: found.name, note: `skipped: ${found.skipped}` };
-  const p50s: number[] = [];
-  const p99s: number[] = [];
-  let worst = 0;
-  let failed = 0;
+  const [row] = await inTurns([found], run);
+  return row as Row;
+}
+
+/** A burst on each in every round, so that they are measured on the same machine, however busy it is. */
+async function inTurns(candidates: readonly (Candidate | Skipped)[], run: Run): Promise<Row[]> {
+  const all = candidates.map((found) => new Stampede(found, run));
   // The first ones warm up connections and code and are not counted.
   for (let round = -warmUps; round < run.effort.rounds * 2; round += 1) {
-    const before = await run.stage.originRequests();
-    const urls = found.urls.map((url) => `${url}/cold/${run.originMs}/${round}`);
-    const answers = await run.load.burst({ urls, count: run.clients });
-    if (round < 0) continue;
-    worst = Math.max(worst, (await run.stage.originRequests()) - before);
-    failed += answers.filter(({ status, bytes }) => status !== 200 || bytes !== 1024).length;
-    const latencies = answers.map(({ ms }) => ms);
-    p50s.push(quantileOf(latencies, 0.5));
-    p99s.push(quantileOf(latencies, 0.99));
+    for (const each of all) await each.burst(round);
   }
-  const p99Ms = median(p99s) ?? Number.NaN;
-  const figures = { "origin requests per path, worst": worst, "p99 ms": p99Ms, failed };
-  return { candidate: found.name, p50Ms: median(p50s) ?? Number.NaN, p99Ms, figures };
+  return all.map((each) => each.row());
+}
+
+class Stampede {
+  readonly #found: Candidate | Skipped;
+  readonly #run: Run;
+  readonly #p50s: number[] = [];
+  readonly #p99s: number[] = [];
+  #worst = 0;
+  #failed = 0;
+
+  constructor(found: Candidate | Skipped, run: Run) {
+    this.#found = found;
+    this.#run = run;
+  }
+
+  async burst(round: number): Promise<void> {
+    const { stage, load, clients, originMs } = this.#run;
+    if ("skipped" in this.#found) return;
+    const before = await stage.originRequests();
+    const urls = this.#found.urls.map((url) => `${url}/cold/${originMs}/${round}`);
+    const answers = await load.burst({ urls, count: clients });
+    if (round < 0) return;
+    this.#worst = Math.max(this.#worst, (await stage.originRequests()) - before);
+    this.#failed += answers.filter(({ status, bytes }) => status !== 200 || bytes !== 1024).length;
+    const latencies = answers.map(({ ms }) => ms);
+    this.#p50s.push(quantileOf(latencies, 0.5));
+    this.#p99s.push(quantileOf(latencies, 0.99));
+  }
+
+  row(): Row {
+    const { name: candidate } = this.#found;
+    if ("skipped" in this.#found) return { candidate, note: `skipped: ${this.#found.skipped}` };
+    const p99Ms = median(this.#p99s) ?? Number.NaN;
+    const asked = candidate === unproxied ? {} : { "origin requests per path, worst": this.#worst };
+    const figures = { ...asked, "p99 ms": p99Ms, failed: this.#failed };
+    return { candidate, p50Ms: median(this.#p50s) ?? Number.NaN, p99Ms, figures };
+  }
 }
