@@ -628,6 +628,22 @@ test("without the store's clock no fetch is joined that has begun, but those who
   expect(answers.filter(({ cacheStatus }) => cacheStatus?.includes("; stored"))).toHaveLength(0);
 });
 
+test("a crowd whose leader loses the store does not go to the origin one by one", async () => {
+  const world = createWorld(ANY, (now) => {
+    const { lead } = away(now);
+    const memory = createMemoryStore({ maxBytes: 1 << 20, slots: 1024, codec: responseCodec, now });
+    return { ...memory, lead };
+  });
+  const { gates, origin } = held();
+  world.origin = origin;
+  const crowd = Array.from({ length: 50 }, () => world.request("/a"));
+  await askedTimes(gates, 2);
+  for (const gate of gates) gate(respond("v1", { fields: FRESH }));
+  for (const { text } of await Promise.all(crowd)) expect(text).toBe("v1");
+  // One that had begun before the others could gather, and theirs.
+  expect(world.seen).toHaveLength(2);
+});
+
 test("without the store's clock those who gather do not wait for a slow fetch to end", async () => {
   const world = createWorld(ANY, (now) => away(now));
   const { gates, origin } = held();

@@ -51,11 +51,13 @@ const CROWDED = problem(503, "Too many requests wait for this response already."
 /** So that not all sidecars ask for a lease that has ended at the same moment, ms. */
 const RETRY_JITTER_MS = 25;
 
-/** What a leader knows when it may go: the lease (or that its wait is over), what another sidecar brought, or that it is on its own. */
+/** What a leader knows when it may go: the lease (or that its wait is over), what another sidecar brought, that it is on its own, or
+ * that the fence cannot be read any more. */
 type TakeOff =
   | { readonly kind: "lead"; readonly found: Found; readonly lease: Lease | undefined }
   | { readonly kind: "landed"; readonly stored: StoredResponse }
-  | { readonly kind: "alone"; readonly found: Found };
+  | { readonly kind: "alone"; readonly found: Found }
+  | { readonly kind: "unread"; readonly found: Found };
 
 export function createCollapsing(parts: CollapsingParts): Collapsing {
   const { store, fetch, now, timed, elapsed, random, flights = createFlights() } = parts;
@@ -67,24 +69,26 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     const reason = reasonOf(first.decision);
     visit.trace.cache = reason === "stale" ? "expired" : reason;
     if (!mayCollapse(visit, first, now())) return alone(visit, first);
-    if (!first.reading.fence.shared) return gathered(visit, first);
     const until = now() + waitOf(visit);
+    if (!first.reading.fence.shared) return gathered(visit, first, until);
     for (let found = first; ; ) {
       const flight = flights.join(flightOf(visit, found), found.reading.fence);
       if (flight === undefined) return lead(visit, found, until);
       const followed = await follow(visit, flight, { reason, waitMs: until - now() });
       if (followed?.kind === "shared") return followed.response;
       if (!mayLookAgain(followed)) return unshared(visit, found, followed);
+      if (followed.kind === "not-flown" && followed.isUnread === true) return gathered(visit, found, until);
       found = await again(visit);
       const stored = deliverable(found.decision);
       const status = followed.kind === "stored" ? followed.status : undefined;
       if (stored !== undefined) return shared(visit, { reason, status }, stored);
-      if (!found.reading.fence.shared || !mayCollapse(visit, found, now())) return alone(visit, found);
+      if (!mayCollapse(visit, found, now())) return alone(visit, found);
+      if (!found.reading.fence.shared) return gathered(visit, found, until);
     }
   }
 
-  /** While the fence cannot be read: with those who asked before the same fetch began. */
-  async function gathered(visit: Visit, found: Found): Promise<Response> {
+  /** While the fence cannot be read: with those who asked before the same fetch began. `until`: epoch ms. */
+  async function gathered(visit: Visit, found: Found, until: number): Promise<Response> {
     const place = gatherings.enter(flightKey(visit, found));
     if (place === undefined) return alone(visit, found);
     const { flight } = place;
@@ -92,7 +96,7 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
       await place.mayLeave;
       return ended(flight, fly(visit, found, { flight, isRead: true, isFollowed: place.isFollowed }));
     }
-    const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs: waitOf(visit) });
+    const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs: until - now() });
     if (followed?.kind === "shared") return followed.response;
     return mayLookAgain(followed) ? alone(visit, found) : unshared(visit, found, followed);
   }
@@ -107,6 +111,7 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     const start = await ended(flight, takeOff(visit, { flight, names: namesOf(found.reading), until }));
     if (start.kind === "landed") return shared(visit, { reason: reasonOf(found.decision) }, start.stored);
     if (start.kind === "alone") return alone(visit, start.found);
+    if (start.kind === "unread") return gathered(visit, start.found, until);
     return ended(flight, fly(visit, start.found, { flight, lease: start.lease, isRead: true }));
   }
 
@@ -141,8 +146,8 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
         if (reading.fence.shared) flight.fence = reading.fence;
         if (deliverable(found.decision) !== undefined) return landed(visit, { flight, found, lease });
         if (lease !== undefined) return { kind: "lead", found, lease };
-        const isApart = landing === "not-storable" || !reading.fence.shared || !mayCollapse(visit, found, now());
-        if (isApart) return onItsOwn(flight, found);
+        if (landing === "not-storable" || !mayCollapse(visit, found, now())) return onItsOwn(flight, found);
+        if (!reading.fence.shared) return unread(flight, found);
         if (now() >= until) return { kind: "lead", found, lease: undefined };
         if (watch !== undefined && sameNames(names, reading)) {
           const began = elapsed();
@@ -228,6 +233,12 @@ function landed(
   const names = namesOf(found.reading);
   flight.end({ kind: "stored", status: undefined, stored, names, variant: visit.key.variant(names) });
   return { kind: "landed", stored: stored.value };
+}
+
+/** Redis has been lost since the first look: whoever waits gathers, as who comes now does. */
+function unread(flight: Flight, found: Found): TakeOff {
+  flight.end({ kind: "not-flown", isUnread: true });
+  return { kind: "unread", found };
 }
 
 function onItsOwn(flight: Flight, found: Found): TakeOff {

@@ -34,8 +34,9 @@ export type Ending =
     }
   /** What came may serve only the one it was fetched for: each of the others asks for itself. */
   | { readonly kind: "not-storable" }
-  /** Nothing was fetched: another sidecar is at it, or it was not due any more. Each of the others looks again. */
-  | { readonly kind: "not-flown" }
+  /** Nothing was fetched: another sidecar is at it, or it was not due any more. Each of the others looks again. `isUnread`: the
+   * fence cannot be read any more, and they gather. */
+  | { readonly kind: "not-flown"; readonly isUnread?: boolean }
   /** The origin answered with an error that is not stored. */
   | { readonly kind: "server-error"; readonly status: number }
   /** The origin could not be asked. */
