@@ -73,6 +73,8 @@ class Writing implements Journal {
   #count = 0;
   readonly #underWay = new Set<string>();
   #owed = new Set<Invalidation>();
+  /** On a connection that was not lost with the others. */
+  #isTelling = false;
   #sweptAt = 0;
   #renewedAt = 0;
 
@@ -117,19 +119,22 @@ class Writing implements Journal {
     return this.#invalidate(tags && bounded(tags), { line: NO_LINE, soft });
   }
 
-  async replay(): Promise<void> {
+  async replay(line = this.#options.line): Promise<void> {
     let sent: Invalidation[] = [];
     for (const invalidation of [...this.#owed]) {
       if (sent.push(invalidation) < SENT_AT_ONCE) continue;
-      await Promise.all(sent.map((each) => this.#send(each)));
+      await Promise.all(sent.map((each) => this.#send(each, line)));
       sent = [];
     }
-    await Promise.all(sent.map((each) => this.#send(each)));
+    await Promise.all(sent.map((each) => this.#send(each, line)));
   }
 
   tick(): void {
     const { reach, leaseMs } = this.#options;
-    if (!reach.mayWrite()) return;
+    if (!reach.mayWrite()) {
+      this.#tellOwed();
+      return;
+    }
     const now = performance.now();
     if (now - this.#renewedAt >= leaseMs / 3) {
       this.#renewedAt = now;
@@ -141,7 +146,21 @@ class Writing implements Journal {
     }
   }
 
+  /** What was kept while no connection could take it: one may by now, though the others are not back. */
+  #tellOwed(): void {
+    const { reach } = this.#options;
+    const line = this.#owed.size > 0 && !this.#isTelling ? reach.teller() : undefined;
+    if (line === undefined) return;
+    this.#isTelling = true;
+    this.replay(line)
+      .catch((error) => reach.distrust(error))
+      .finally(() => {
+        this.#isTelling = false;
+      });
+  }
+
   async close(): Promise<void> {
+    this.#tellOwed();
     const last = [...this.#owed].at(-1);
     if (last) await this.#waitFor(last);
   }
@@ -161,9 +180,10 @@ class Writing implements Journal {
     tags: readonly string[] | undefined,
     how: Pick<Invalidation, "line" | "soft">,
   ): Promise<number | undefined> {
-    const { reach, clock, line } = this.#options;
+    const { reach, clock } = this.#options;
     const invalidation = this.#owe(tags, how);
-    if (reach.mayWrite() || reach.mayTell(line)) this.#send(invalidation).catch((error) => reach.distrust(error));
+    const line = reach.mayWrite() ? this.#options.line : reach.teller();
+    if (line) this.#send(invalidation, line).catch((error) => reach.distrust(error));
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
     if (time === undefined) this.#tell(invalidation, clock.value() + 1);
@@ -207,9 +227,11 @@ class Writing implements Journal {
     });
   }
 
-  async #send(invalidation: Invalidation): Promise<void> {
+  async #send(invalidation: Invalidation, line: Line): Promise<void> {
     const { clock } = this.#options;
-    const given = Number(await (invalidation.soft ? this.#soften(invalidation) : this.#overtake(invalidation)));
+    const given = Number(
+      await (invalidation.soft ? this.#soften(invalidation, line) : this.#overtake(invalidation, line)),
+    );
     clock.see(given);
     this.#owed.delete(invalidation);
     const time = given || clock.value() + 1;
@@ -217,16 +239,17 @@ class Writing implements Journal {
     for (const wake of invalidation.wakes) wake(time);
   }
 
-  #overtake({ tags, line }: Invalidation): Promise<unknown> {
+  #overtake({ tags, line }: Invalidation, on: Line): Promise<unknown> {
     const { keys, clock } = this.#options;
     const what = [JSON.stringify(tags ?? null), ...this.#slotsOf(tags).map(String)];
-    return this.#run(INVALIDATE, [keys.fence, keys.journal], [String(clock.value()), keys.invalidated, line, ...what]);
+    const args = [String(clock.value()), keys.invalidated, line, ...what];
+    return run(on, INVALIDATE, { keys: [keys.fence, keys.journal], args });
   }
 
-  #soften({ tags }: Invalidation): Promise<unknown> {
+  #soften({ tags }: Invalidation, on: Line): Promise<unknown> {
     const { keys, clock, slots } = this.#options;
     const what = [String(slots), JSON.stringify(tags ?? null), ...this.#slotsOf(tags).map(String)];
-    return this.#run(SOFTEN, [keys.fence], [String(clock.value()), keys.invalidated, ...what]);
+    return run(on, SOFTEN, { keys: [keys.fence], args: [String(clock.value()), keys.invalidated, ...what] });
   }
 
   #tell({ tags, soft }: Invalidation, clock: number): void {

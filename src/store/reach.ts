@@ -17,8 +17,8 @@ export interface Reach {
   isSettling(): boolean;
   /** Invalidations are taken. */
   mayWrite(): boolean;
-  /** Redis is to be told of an invalidation on `line` although it may not be read: others may be reading it. */
-  mayTell(line: Line): boolean;
+  /** On which Redis is to be told of an invalidation although it may not be read: others may be reading it. undefined: on none. */
+  teller(): Line | undefined;
   /** Ms that an invalidation is still to be waited for: until everybody must have noticed the outage. */
   patience(): number;
   /** Resolves when the store may be read for the first time. */
@@ -56,8 +56,6 @@ export interface ReachOptions {
 
 const SILENT = "Redis does not answer";
 const RETRY_MS = 250;
-// Who is not back after this has something in its way that waiting does not mend.
-const LONGEST_RETURN_MS = 10_000;
 const LARGEST_PROCESS = 2 ** 52;
 
 export function createReach(options: ReachOptions): Reach {
@@ -108,8 +106,10 @@ class Reaching implements Reach {
 
   // Some connections are lost, but not this one: it was open before the outage, and Redis has taken what was written on it
   // ever since. So it is the one that the others read, and an invalidation is as good on it as before.
-  mayTell(line: Line): boolean {
-    return this.#stage === "out" && this.#isCutOff && !this.#isNew && line.isFresh() && line.openedAt < this.#outSince;
+  teller(): Line | undefined {
+    if (this.#stage !== "out" || !this.#isCutOff || this.#isNew) return undefined;
+    const { lines } = this.#options.connections();
+    return lines.find((line) => line.isFresh() && line.openedAt < this.#outSince);
   }
 
   // Whoever still reads has had an answer of Redis to a heartbeat sent less than 750 ms ago. An outage that has lasted
@@ -120,9 +120,9 @@ class Reaching implements Reach {
     if (this.#stage === "closed") return 0;
     // One that has never been connected may be the only one that is not: the others have noticed nothing. And while this
     // one waits to tell what it kept, others may read already.
-    if (this.mayWrite() || this.#isNew || this.#stage === "vouching") return writeDeadline;
-    const heardAt = Math.min(connections().heardAt(), this.#outSince + LONGEST_RETURN_MS);
-    const since = Math.max(this.#outSince, heardAt);
+    if (this.mayWrite() || this.#isNew || this.#stage === "vouching" || this.teller()) return writeDeadline;
+    // Where a Redis does not do what it must, its answers say nothing of that.
+    const since = this.#isCutOff ? Math.max(this.#outSince, connections().heardAt()) : this.#outSince;
     return Math.max(0, Math.min(writeDeadline, since + writeDeadline - performance.now()));
   }
 

@@ -114,7 +114,7 @@ describe("an invalidation that Redis cannot take", () => {
     const reach = await reached({ answers: [[100, 0, FRESH_MS]], about });
     await msUntil(() => reach.isOk());
     about.heardAt = performance.now();
-    about.isWhole = false;
+    Object.assign(about, { isWhole: false, isFresh: false });
     reach.update();
     return { reach, about };
   }
@@ -137,32 +137,35 @@ describe("an invalidation that Redis cannot take", () => {
     expect(reach.patience()).toBe(0);
   });
 
-  test("is not waited for without end where something is in the way that waiting does not mend", async () => {
-    const { reach, about } = await cutOff();
-    await vi.advanceTimersByTimeAsync(12_000);
-    about.heardAt = performance.now();
-    expect(reach.patience()).toBe(0);
-  });
-
-  test("is told all the same on a connection that was there before and is fresh, and on no other", async () => {
-    const { reach, about } = await cutOff();
-    expect(reach.mayTell(reach.line)).toBe(true);
-    about.openedAt = performance.now() + 1;
-    expect(reach.mayTell(reach.line)).toBe(false);
-    Object.assign(about, { openedAt: 0, isFresh: false });
-    expect(reach.mayTell(reach.line)).toBe(false);
-  });
-
-  test("is not told where it is not the connections that are at fault", async () => {
-    const reach = await reached({ answers: [[100, 0, FRESH_MS]] });
+  test("is not waited for longer where Redis answers and does not do what it must", async () => {
+    const about = whole();
+    const reach = await reached({ answers: [[100, 0, FRESH_MS]], about });
     await msUntil(() => reach.isOk());
     reach.distrust("the fence in Redis has changed its size");
-    expect(reach.mayTell(reach.line)).toBe(false);
+    Object.assign(about, { isWhole: false, heardAt: performance.now() + 2 * WRITE_DEADLINE });
+    await vi.advanceTimersByTimeAsync(2 * WRITE_DEADLINE);
+    expect(reach.patience()).toBe(0);
+    expect(reach.teller()).toBeUndefined();
+  });
+
+  test("is told all the same on a connection that was there before and is fresh, for as long as that takes", async () => {
+    const { reach, about } = await cutOff();
+    expect(reach.teller()).toBeUndefined();
+    about.isFresh = true;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(reach.teller()).toBe(reach.line);
+    expect(reach.patience()).toBe(WRITE_DEADLINE);
+  });
+
+  test("is told on none that was made since", async () => {
+    const { reach, about } = await cutOff();
+    Object.assign(about, { isFresh: true, openedAt: performance.now() + 1 });
+    expect(reach.teller()).toBeUndefined();
   });
 
   test("is not told by one that is new", async () => {
     const about = { ...whole(), isWhole: false };
     const reach = await reached({ answers: [[100, 0, 0]], about });
-    expect(reach.mayTell(reach.line)).toBe(false);
+    expect(reach.teller()).toBeUndefined();
   });
 });

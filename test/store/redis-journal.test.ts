@@ -1,6 +1,7 @@
 // Invalidations of writers that did not come back, and of those whose Redis was away.
 
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { FRESH_MS } from "../../src/store/connections.ts";
 import type { RedisStore } from "../../src/store/redis.ts";
 import type { Notice, Reading } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
@@ -157,18 +158,38 @@ describe("while Redis is away", () => {
     await stores.redis.start();
   });
 
-  test("for one connection alone, it is told all the same", async () => {
-    const relay = await startRelay(stores.redis.port);
-    const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}` });
-    relay.refuse();
-    await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");
-    await vi.waitUntil(() => far.health().state === "degraded", { timeout: 20_000 });
-    await vi.waitUntil(() => store.health().state === "ok", { timeout: 20_000 });
-    expect((await look()).usable).toBe(true);
-    await (await far.begin(["a"])).commit();
-    expect((await look()).usable).toBe(false);
-    expect(far.health().detail).not.toContain("kept");
-    await relay.stop();
+  describe("for one connection of several", () => {
+    /** A store that has lost its subscriptions and does not get them back, and how many connections it has to Redis. */
+    async function partlyAway() {
+      const relay = await startRelay(stores.redis.port);
+      onTestFinished(() => relay.stop());
+      const far = await stores.connected({ url: `redis://127.0.0.1:${relay.port}`, writeDeadline: 5000 });
+      relay.refuse();
+      await stores.redis.command("CLIENT", "KILL", "TYPE", "pubsub");
+      await vi.waitUntil(() => far.health().state === "degraded", { timeout: 20_000 });
+      await vi.waitUntil(() => store.health().state === "ok", { timeout: 20_000 });
+      return { far, relay };
+    }
+
+    test("it is told all the same", async () => {
+      const { far } = await partlyAway();
+      expect((await look()).usable).toBe(true);
+      await (await far.begin(["a"])).commit();
+      expect((await look()).usable).toBe(false);
+      expect(far.health().detail).not.toContain("kept");
+    });
+
+    test("it is told when the others answer again, though those it has lost do not come back", async () => {
+      const { far, relay } = await partlyAway();
+      relay.hold();
+      const heldAt = performance.now();
+      await vi.waitUntil(() => performance.now() - heldAt > FRESH_MS + 10, { timeout: 20_000, interval: 5 });
+      const purged = far.purge(["a"]);
+      relay.release();
+      await purged;
+      await vi.waitUntil(async () => !(await look()).usable, { timeout: 20_000 });
+      expect(far.health()).toMatchObject({ state: "degraded", detail: expect.not.stringContaining("kept") });
+    });
   });
 
   test("closing gives what is kept a last chance", async () => {
