@@ -38,7 +38,7 @@ export const crowd = {
     onStage(async (stage) => {
       const run = { stage, effort, load, clients: 600, originMs: 300 };
       const sidecars = await orSkipped(candidate, () => startSidecars(stage, 3, "any"));
-      return inTurns([sidecars, await startOrigins(3, "any")], run);
+      return inTurns([sidecars, await orSkipped(unproxied, () => startOrigins(3, "any"))], run);
     }),
 };
 
@@ -91,7 +91,7 @@ async function inTurns(candidates: readonly (Candidate | Skipped)[], run: Run): 
   const all = candidates.map((found) => new Stampede(found, run));
   // The first ones warm up connections and code and are not counted.
   for (let round = -warmUps; round < run.effort.rounds * 2; round += 1) {
-    for (const each of all) await each.burst(round);
+    for (const each of round % 2 === 0 ? all : all.toReversed()) await each.burst(round);
   }
   return all.map((each) => each.row());
 }
