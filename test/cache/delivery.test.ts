@@ -1,12 +1,11 @@
 import { describe, expect, it, test } from "vitest";
 import { deliver } from "../../src/cache/delivery.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
-import type { Visit } from "../../src/cache/visit.ts";
 import { field } from "../../src/http/fields.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
 import { UpstreamFailure } from "../../src/upstream/failure.ts";
 import { createWorld, got, respond } from "../support/world.ts";
-import { aPolicy, aRequest, aStored, dateIn, NOW } from "./example.ts";
+import { aRequest, aStored, aVisit, dateIn, NOW } from "./example.ts";
 
 const TEXT = "0123456789";
 const FIELDS = [
@@ -19,17 +18,7 @@ const STORED = { fields: FIELDS, body: new TextEncoder().encode(TEXT), etag: '"a
 /** What `asked` gets five seconds after `stored` came. */
 function delivered(asked: Fields, stored: Partial<StoredResponse> = {}, request: Partial<Request> = {}) {
   const told = { status: "forebay; hit; ttl=55", now: NOW + 5000 };
-  return deliver(aVisit(asked, request), aStored({ ...STORED, ...stored }), told);
-}
-
-function aVisit(asked: Fields, request: Partial<Request> = {}): Visit {
-  return {
-    request: aRequest("/", asked, request),
-    policy: aPolicy(),
-    key: { primary: "", variant: () => "" },
-    tags: [],
-    trace: { route: undefined, traceId: undefined, requestId: "", limit: "none", cache: "", msStore: 0, msOrigin: 0 },
-  };
+  return deliver(aVisit({ request: aRequest("/", asked, request) }), aStored({ ...STORED, ...stored }), told);
 }
 
 /** In short: the status and the content. */
@@ -43,7 +32,7 @@ const but = (...names: string[]) => FIELDS.filter((_, i) => !names.includes(FIEL
 
 describe("the whole", () => {
   const of = aStored(STORED);
-  const at = (ms: number, status = "forebay; hit; ttl=55") => deliver(aVisit([]), of, { status, now: NOW + ms }).fields;
+  const at = (ms: number, status = "forebay; hit; ttl=55") => deliver(aVisit(), of, { status, now: NOW + ms }).fields;
   const said = (fields: Fields) => [field(fields, "age"), field(fields, "cache-status")];
 
   test("is told of in the same words, the same object, to all who get it in one second for one reason", () => {
@@ -55,7 +44,7 @@ describe("the whole", () => {
     expect(said(at(6000))).toEqual(["6", "forebay; hit; ttl=55"]);
     expect(said(at(6000, "forebay; hit; ttl=54"))).toEqual(["6", "forebay; hit; ttl=54"]);
     const other = aStored({ ...STORED, fields: ["Server", "another"] });
-    const { fields } = deliver(aVisit([]), other, { status: "forebay; hit; ttl=54", now: NOW + 6000 });
+    const { fields } = deliver(aVisit(), other, { status: "forebay; hit; ttl=54", now: NOW + 6000 });
     expect(field(fields, "server")).toBe("another");
   });
 });

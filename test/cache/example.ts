@@ -2,6 +2,7 @@
 
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
+import type { Visit } from "../../src/cache/visit.ts";
 import { formatHttpDate } from "../../src/http/date.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
 
@@ -70,6 +71,18 @@ export function aStored(more: Partial<StoredResponse> = {}): StoredResponse {
     etag: undefined,
     lastModified: undefined,
     names: [],
+    ...more,
+  };
+}
+
+/** Of "/", with nothing told of it yet. */
+export function aVisit(more: Partial<Visit> = {}): Visit {
+  return {
+    request: aRequest(),
+    policy: aPolicy(),
+    key: { primary: "", variant: () => "" },
+    tags: [],
+    trace: { route: undefined, traceId: undefined, requestId: "", limit: "none", cache: "", msStore: 0, msOrigin: 0 },
     ...more,
   };
 }

@@ -7,7 +7,7 @@ import type { Fields, Flow, Response, Sink } from "../../src/http/message.ts";
 import { createMemoryStore } from "../../src/store/memory.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createWorld, got, respond, type World } from "../support/world.ts";
-import { aPolicy, aRequest, aStored, NOW } from "./example.ts";
+import { aRequest, aStored, aVisit, NOW } from "./example.ts";
 
 const ANY = 'routes: [{ path: "/*", cache: {} }]';
 const FRESH = ["Cache-Control", "max-age=60"];
@@ -290,26 +290,8 @@ test("where the response names tags of its own, a write to them since keeps a fo
     variant: "",
   });
   const { follow } = createFollowing({ store, tally: createFlightTally(), now });
-  const followed = () =>
-    follow(
-      {
-        request: aRequest("/a"),
-        policy: aPolicy(),
-        key: { primary: "/a", variant: () => "" },
-        tags: ["path"],
-        trace: {
-          route: undefined,
-          traceId: undefined,
-          requestId: "",
-          limit: "none",
-          cache: "",
-          msStore: 0,
-          msOrigin: 0,
-        },
-      },
-      flight,
-      { reason: "uri-miss", waitMs: 0 },
-    );
+  const visit = aVisit({ request: aRequest("/a"), key: { primary: "/a", variant: () => "" }, tags: ["path"] });
+  const followed = () => follow(visit, flight, { reason: "uri-miss", waitMs: 0 });
   expect(await followed()).toMatchObject({ kind: "shared", response: { status: 200 } });
   await (await store.begin(["its own"])).commit();
   expect(await followed()).toBeUndefined();
