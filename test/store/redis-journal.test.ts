@@ -159,7 +159,7 @@ describe("while Redis is away", () => {
   });
 
   describe("for one connection of several", () => {
-    /** A store that has lost its subscriptions and does not get them back, and how many connections it has to Redis. */
+    /** A store that has lost its subscriptions and does not get them back, and its way to Redis. */
     async function partlyAway() {
       const relay = await startRelay(stores.redis.port);
       onTestFinished(() => relay.stop());
