@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

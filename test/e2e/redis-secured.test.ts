@@ -3,7 +3,8 @@
 import { afterAll, expect, test } from "vitest";
 import { createAuthority } from "../support/certificates.ts";
 import { startOrigin } from "../support/origin.ts";
-import { freePort, startRedis } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+import { startRedis } from "../support/redis.ts";
 import { aclOf, COMMANDS } from "../support/redis-acl.ts";
 import { startSidecarProcess } from "../support/sidecar.ts";
 

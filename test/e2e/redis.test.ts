@@ -4,7 +4,8 @@
 import { createConnection, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
-import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
 
 const cleanups: (() => unknown)[] = [];

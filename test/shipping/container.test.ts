@@ -3,7 +3,6 @@
 
 import { execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -13,6 +12,7 @@ import { parse } from "yaml";
 import { parseArguments } from "../../src/cli/args.ts";
 import { startDemoOrigin } from "../../src/cli/demo.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { freePort } from "../support/ports.ts";
 import { buildImage, type Image } from "./image.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -114,11 +114,3 @@ describe("compose.yaml", () => {
     return loadConfig({ file: join(ROOT, "proxy.config.yaml"), env: {}, flags: args.flags });
   }
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

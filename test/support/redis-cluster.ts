@@ -2,8 +2,11 @@
 // failed after a second and go on serving the slots of the others. Redis 7.0 or newer, or Valkey.
 
 import { hashSlot } from "../../src/store/hash-slot.ts";
+import type { Authority } from "./certificates.ts";
 import { found } from "./found.ts";
-import { freePort, startRedis, type TestRedis } from "./redis.ts";
+import { freePort } from "./ports.ts";
+import { startRedis, type TestRedis } from "./redis.ts";
+import { tlsPort } from "./redis-tls.ts";
 
 export interface TestCluster {
   /** For `store.redis.cluster`. */
@@ -35,12 +38,25 @@ export interface Move {
 }
 
 const LAST_SLOT = 16_383;
+const MEETINGS = 12;
+const MEETING_MS = 5000;
 /** A frozen one never answers. */
 const VIEW_MS = 1000;
 
-/** Starts three masters. `args` are appended to the command line of every server. */
-export async function startCluster(args: readonly string[] = []): Promise<TestCluster> {
-  const servers = await Promise.all([launch(args), launch(args), launch(args)]);
+/**
+ * Starts three masters. `args` are appended to the command line of every server. With an `authority` they speak TLS with
+ * one another, and `nodes` are where they do.
+ */
+export async function startCluster(args: readonly string[] = [], authority?: Authority): Promise<TestCluster> {
+  /** Where its peers, and whoever uses the Cluster, find each. */
+  const ports = new Map<TestRedis, number>();
+  const launch = async () => {
+    const tls = authority && (await tlsPort(authority));
+    const server = await launchNode([...(tls ? [...tls.args, "--tls-cluster", "yes"] : []), ...args]);
+    ports.set(server, tls?.port ?? server.port);
+    return server;
+  };
+  const servers = await Promise.all([launch(), launch(), launch()]);
   const ids = new Map<TestRedis, string>();
   const learnId = async (server: TestRedis) => void ids.set(server, String(await server.command("CLUSTER", "MYID")));
   await Promise.all(servers.map(learnId));
@@ -55,9 +71,8 @@ export async function startCluster(args: readonly string[] = []): Promise<TestCl
   const meet = async (server: TestRedis) => {
     const [first] = servers;
     if (first && first !== server)
-      await server.command("CLUSTER", "MEET", "127.0.0.1", String(first.port), String(await busPort(first)));
+      await server.command("CLUSTER", "MEET", "127.0.0.1", String(ports.get(first)), String(await busPort(first)));
   };
-  for (const server of servers) await meet(server);
   const known = async (server: TestRedis) => {
     const info = await server.command("CLUSTER", "INFO").then(String, () => undefined);
     return (
@@ -65,11 +80,26 @@ export async function startCluster(args: readonly string[] = []): Promise<TestCl
       (info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${servers.length}`))
     );
   };
-  const settled = async () => {
+  const settled = async (patienceMs?: number) => {
     const isSettled = async () => (await Promise.all(servers.map(known))).every(Boolean);
-    await found("a cluster in order", isSettled);
+    await found("a cluster in order", isSettled, patienceMs);
   };
-  await settled();
+  // Nodes give a meeting up after a second, which a busy machine may take: then they are told once more.
+  const join = async (newcomers: readonly TestRedis[]) => {
+    for (let meeting = 1; ; meeting++) {
+      for (const server of newcomers) await meet(server);
+      try {
+        return await settled(MEETING_MS);
+      } catch (error) {
+        if (meeting === MEETINGS) throw error;
+      }
+    }
+  };
+  const stop = async () => void (await Promise.all(servers.map((server) => server.stop())));
+  await join(servers).catch(async (error) => {
+    await stop(); // else they would keep this process alive
+    throw error;
+  });
 
   async function ownersOf(keys: readonly string[]): Promise<TestRedis[]> {
     return found("owners that all agree on", async () => {
@@ -119,13 +149,13 @@ export async function startCluster(args: readonly string[] = []): Promise<TestCl
   }
 
   return {
-    nodes: servers.map(({ port }) => `127.0.0.1:${port}`),
+    nodes: servers.map((server) => `127.0.0.1:${ports.get(server)}`),
     servers,
     masters,
     ownerOf,
     ownersOf,
     move,
-    settled,
+    settled: () => settled(),
     async flush() {
       const flushed = servers.map((server) =>
         server.flush().catch((error) => !/READONLY/.test(String(error)) && Promise.reject(error)),
@@ -133,26 +163,43 @@ export async function startCluster(args: readonly string[] = []): Promise<TestCl
       await Promise.all(flushed);
     },
     async replicate(master) {
-      const replica = await launch(args);
+      const replica = await launch();
       await learnId(replica);
       servers.push(replica);
-      await meet(replica);
-      await settled();
+      await join([replica]);
       const follow = () => replica.command("CLUSTER", "REPLICATE", ids.get(master) ?? "");
       await found("a replica", () => follow().then(Boolean, () => false));
       const replication = async () => String(await replica.command("INFO", "replication"));
       await found("a replica that has caught up", async () => (await replication()).includes("master_link_status:up"));
       return replica;
     },
-    stop: async () => void (await Promise.all(servers.map((server) => server.stop()))),
+    stop,
   };
 }
 
-async function launch(args: readonly string[]): Promise<TestRedis> {
+async function launchNode(args: readonly string[]): Promise<TestRedis> {
   const bus = String(await freePort());
   const facts = { enabled: "yes", port: bus, "node-timeout": "1000", "require-full-coverage": "no" };
   const cluster = Object.entries(facts).flatMap(([name, value]) => [`--cluster-${name}`, value]);
-  return startRedis([...cluster, "--repl-diskless-sync-delay", "0", ...args]); // else a replica waits 5 s for others
+  const server = await startRedis([...cluster, "--repl-diskless-sync-delay", "0", ...args]); // else a replica waits 5 s for others
+  const start = async () => {
+    await server.start();
+    await endImports(server);
+  };
+  const restart = async () => {
+    await server.kill();
+    await start();
+  };
+  return { ...server, start, restart };
+}
+
+// A master that finds keys of another's slot in its snapshot takes that slot for one that is being moved to it, and then does
+// not hear of it any more: it would go on naming a master that has failed.
+async function endImports(server: TestRedis): Promise<void> {
+  const nodes = String(await server.command("CLUSTER", "NODES"));
+  for (const [, slot = ""] of nodes.matchAll(/\[(\d+)-<-/g)) {
+    await server.command("CLUSTER", "SETSLOT", slot, "STABLE").catch(() => {}); // a replica by now has none
+  }
 }
 
 async function busPort(server: TestRedis): Promise<number> {

@@ -5,8 +5,11 @@ import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Authority } from "./certificates.ts";
 import { found } from "./found.ts";
-import { end, findProgram, freePort, launchProgram, sendOnce, startRedis, type TestRedis } from "./redis.ts";
+import { freePort } from "./ports.ts";
+import { end, findProgram, launchProgram, sendOnce, startRedis, type TestRedis } from "./redis.ts";
+import { tlsPort } from "./redis-tls.ts";
 
 export interface TestSentinel {
   /** For `store.redis.sentinel`. */
@@ -21,6 +24,8 @@ export interface TestSentinel {
   failover(): Promise<void>;
   /** Resolves with the master when all sentinels name another than `old`. */
   movedFrom(old: TestRedis): Promise<TestRedis>;
+  /** Sends one command to every sentinel, by its ordinary port. */
+  tell(...words: string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -29,20 +34,34 @@ const NAME = "main";
 const ATTEMPTS = 5;
 const ATTEMPT_MS = 10_000;
 
-/** `args` are appended to the command line of the servers. */
-export async function startSentinel(args: readonly string[] = []): Promise<TestSentinel> {
-  const first = await startRedis(args);
-  const second = await startRedis([...args, "--replicaof", "127.0.0.1", String(first.port)]);
-  const servers = [first, second];
+/**
+ * `args` are appended to the command line of the servers. With an `authority` they and the sentinels speak TLS with one
+ * another, and where they do is what `nodes` and the sentinels name.
+ */
+export async function startSentinel(args: readonly string[] = [], authority?: Authority): Promise<TestSentinel> {
+  const common = ["--repl-diskless-sync-delay", "0", ...args]; // else a replica waits 5 s for others
+  /** By the port that the sentinels name. */
+  const byPort = new Map<number, TestRedis>();
+  const launch = async (...more: string[]) => {
+    const tls = authority && (await tlsPort(authority));
+    const server = await startRedis([...common, ...(tls?.args ?? []), ...more]);
+    const port = tls?.port ?? server.port;
+    byPort.set(port, server);
+    return { server, port };
+  };
+  const { server: first, port: watched } = await launch();
+  await launch("--replicaof", "127.0.0.1", String(watched));
   await found("a replica", async () => String(await first.command("INFO", "replication")).includes("state=online"));
   const folder = mkdtempSync(join(tmpdir(), "forebay-sentinel-"));
-  const sentinels = await Promise.all([0, 1, 2].map((index) => launchSentinel(folder, { index, watched: first.port })));
-  const ask = (port: number, ...words: string[]) => sendOnce(`redis://127.0.0.1:${port}`, ["SENTINEL", ...words]);
+  const sentinels = await Promise.all([0, 1, 2].map((index) => launchSentinel(folder, { index, watched, authority })));
+  const servers = [...byPort.values()];
+  const send = (port: number, ...words: string[]) => sendOnce(`redis://127.0.0.1:${port}`, words);
+  const ask = (port: number, ...words: string[]) => send(port, "SENTINEL", ...words);
 
   async function master(): Promise<TestRedis | undefined> {
     const named = await Promise.all(sentinels.map(({ port }) => ask(port, "GET-MASTER-ADDR-BY-NAME", NAME)));
-    const ports = new Set(named.map((place) => Number((place as string[])[1])));
-    return ports.size === 1 ? servers.find(({ port }) => ports.has(port)) : undefined;
+    const [port, ...others] = new Set(named.map((place) => Number((place as string[])[1])));
+    return others.length === 0 && port !== undefined ? byPort.get(port) : undefined;
   }
 
   const current = () => found("one master", master);
@@ -63,10 +82,11 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
   });
   return {
     name: NAME,
-    nodes: sentinels.map(({ port }) => `127.0.0.1:${port}`),
+    nodes: sentinels.map(({ node }) => node),
     servers,
     master: current,
     movedFrom,
+    tell: async (...words) => void (await Promise.all(sentinels.map(({ port }) => send(port, ...words)))),
     async failover() {
       const old = await current();
       const tell = () => ask(sentinels[0]?.port ?? 0, "FAILOVER", NAME);
@@ -90,11 +110,20 @@ export async function startSentinel(args: readonly string[] = []): Promise<TestS
   };
 }
 
+interface LaunchedSentinel {
+  /** The one that is not for TLS. */
+  readonly port: number;
+  /** host:port for whoever asks for the master. */
+  readonly node: string;
+  readonly child: ChildProcess;
+}
+
 async function launchSentinel(
   folder: string,
-  { index, watched }: { index: number; watched: number },
-): Promise<{ port: number; child: ChildProcess }> {
+  { index, watched, authority }: { index: number; watched: number; authority: Authority | undefined },
+): Promise<LaunchedSentinel> {
   const port = await freePort();
+  const tls = authority && (await tlsPort(authority));
   const file = join(folder, `sentinel-${index}.conf`);
   const lines = [
     `port ${port}`,
@@ -105,7 +134,8 @@ async function launchSentinel(
     `sentinel failover-timeout ${NAME} 2000`,
   ];
   writeFileSync(file, `${lines.join("\n")}\n`);
-  return { port, child: await launchProgram(findProgram(), [file, "--sentinel"], "+monitor master") };
+  const child = await launchProgram(findProgram(), [file, "--sentinel", ...(tls?.args ?? [])], "+monitor master");
+  return { port, node: `127.0.0.1:${tls?.port ?? port}`, child };
 }
 
 /** Of a map as either protocol gives it. */

@@ -4,11 +4,11 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createClient } from "@redis/client";
+import { freePort } from "./ports.ts";
 import { installPackage, onPath } from "./programs.ts";
 
 export interface TestRedis {
@@ -35,11 +35,8 @@ export interface TestRedis {
 export async function startRedis(args: readonly string[] = []): Promise<TestRedis> {
   const program = findProgram();
   const folder = mkdtempSync(join(tmpdir(), "forebay-redis-"));
-  let port = await freePort();
-  let child = await launch(program, { folder, port, args }).catch(async () => {
-    port = await freePort(); // somebody took the port in between
-    return launch(program, { folder, port, args });
-  });
+  const port = await freePort();
+  let child = await launch(program, { folder, port, args });
   const url = `redis://127.0.0.1:${port}`;
   const command = (...words: string[]) => sendOnce(url, words);
   const kill = () => end(child);
@@ -128,26 +125,6 @@ export async function sendOnce(url: string, words: string[], RESP: 2 | 3 = 3): P
   } finally {
     client.destroy();
   }
-}
-
-/**
- * A port of 127.0.0.1 that nobody listened on a moment ago. Below those that systems give to outgoing connections: one
- * of these might take it while its server is being restarted.
- */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const port = 16_000 + Math.floor(Math.random() * 16_000);
-    if (await isFree(port)) return port;
-  }
-  throw new Error("find a free port on 127.0.0.1: fifty tried, none was free");
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }
 
 /** The server to test with. */
