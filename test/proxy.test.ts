@@ -1,4 +1,4 @@
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { responseCodec } from "../src/cache/codec.ts";
 import type { StoredResponse } from "../src/cache/stored-response.ts";
 import type { Sink, Source } from "../src/http/message.ts";
@@ -42,6 +42,12 @@ function held() {
 /** The origin has been asked so many times. */
 async function askedTimes(gates: readonly unknown[], times: number): Promise<void> {
   while (gates.length < times) await settled();
+}
+
+/** Timers wait for the test to turn them on, until it is over. */
+function turnTimers(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
 }
 
 /** Everything that can go on without the test has gone on. */
@@ -467,17 +473,88 @@ test("a response that must be validated for each request makes nobody wait in a 
   for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
 });
 
-test("followers of a flight that ended in a server error ask for themselves: it may have been about the leader", async () => {
+test("after a server error one of those who waited asks once more, for all: it may have been about the leader", async () => {
   const world = createWorld(ANY);
   const { gates, origin } = held();
   world.origin = origin;
-  const all = [world.request("/a"), world.request("/a"), world.request("/a")];
+  const all = Array.from({ length: 20 }, () => world.request("/a"));
   await settled();
   gates[0]?.(respond("oops", { status: 500 }));
-  await askedTimes(gates, 3);
+  await askedTimes(gates, 2);
   gates[1]?.(respond("v1", { fields: FRESH }));
-  gates[2]?.(respond("v1", { fields: FRESH }));
-  expect((await Promise.all(all)).map(({ text }) => text).sort()).toEqual(["oops", "v1", "v1"]);
+  expect((await Promise.all(all)).map(({ text }) => text).sort()).toEqual(["oops", ...Array(19).fill("v1")]);
+  expect(gates).toHaveLength(2);
+});
+
+test("after two server errors nobody asks for those who waited; who comes then does", async () => {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = Array.from({ length: 20 }, () => world.request("/a"));
+  await settled();
+  gates[0]?.(respond("oops", { status: 500 }));
+  await askedTimes(gates, 2);
+  const late = world.request("/a");
+  gates[1]?.(respond("again", { status: 502 }));
+  const answers = await Promise.all([...all, late]);
+  expect(answers.map(({ status }) => status).sort()).toEqual([500, 502, ...Array(19).fill(503)]);
+  const refused = answers.filter(({ status }) => status === 503);
+  for (const { text, field } of refused) {
+    expect(text).toContain("two requests like this one");
+    expect(field("retry-after")).toBe("1");
+    expect(field("cache-status")).toMatch(
+      /^forebay; fwd=uri-miss; fwd-status=50[02]; collapsed; detail=origin-failing$/,
+    );
+  }
+  expect(gates).toHaveLength(2);
+  world.origin = () => respond("v1", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("v1");
+});
+
+test("those whose wait is over share one more fetch, to its end", async () => {
+  turnTimers();
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = Array.from({ length: 20 }, () => world.request("/a"));
+  await settled();
+  expect(gates).toHaveLength(1);
+  world.now += 5000;
+  await vi.advanceTimersByTimeAsync(5000);
+  await vi.advanceTimersByTimeAsync(5);
+  await settled();
+  expect(gates).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(gates).toHaveLength(2);
+  gates[1]?.(respond("v2", { fields: FRESH }));
+  gates[0]?.(respond("v1", { fields: FRESH }));
+  expect((await Promise.all(all)).map(({ text }) => text).sort()).toEqual(["v1", ...Array(19).fill("v2")]);
+});
+
+test("those whose wait is over have what others stored meanwhile", async () => {
+  turnTimers();
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const pass = async (ms: number) => {
+    world.now += ms;
+    await vi.advanceTimersByTimeAsync(ms);
+    await settled();
+  };
+  const [leader, early] = [world.request("/a"), world.request("/a")];
+  await settled();
+  await pass(1000);
+  const later = world.request("/a");
+  await settled();
+  await pass(4000);
+  await pass(5);
+  gates[1]?.(respond("v2", { fields: FRESH }));
+  expect((await early).text).toBe("v2");
+  await pass(1000);
+  expect((await later).text).toBe("v2");
+  expect(gates).toHaveLength(2);
+  gates[0]?.(respond("v1", { fields: FRESH }));
+  expect((await leader).text).toBe("v1");
 });
 
 test("followers of a failed validation share the stale response, and the origin is not asked again", async () => {
@@ -541,20 +618,16 @@ test("a write whose client leaves goes on to its end, and invalidates then", asy
 });
 
 test("a write that got no answer invalidates at once, and again when it must have ended", async () => {
-  vi.useFakeTimers({ toFake: ["setTimeout"] });
-  try {
-    const world = createWorld(ANY);
-    world.origin = () => Promise.reject(new UpstreamFailure("headers-timeout"));
-    await world.request("/a", { method: "PUT" });
-    world.origin = () => respond("before it was applied", { fields: FRESH });
-    await world.request("/a");
-    world.origin = () => respond("after", { fields: FRESH });
-    expect((await world.request("/a")).text).toBe("before it was applied");
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect((await world.request("/a")).text).toBe("after");
-  } finally {
-    vi.useRealTimers();
-  }
+  turnTimers();
+  const world = createWorld(ANY);
+  world.origin = () => Promise.reject(new UpstreamFailure("headers-timeout"));
+  await world.request("/a", { method: "PUT" });
+  world.origin = () => respond("before it was applied", { fields: FRESH });
+  await world.request("/a");
+  world.origin = () => respond("after", { fields: FRESH });
+  expect((await world.request("/a")).text).toBe("before it was applied");
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect((await world.request("/a")).text).toBe("after");
 });
 
 test("a fill finishes when its client leaves, on a route that does not collapse too", async () => {

@@ -1,18 +1,19 @@
 // Many requests, one fetch: who fetches, and who waits for whom. Inside the process the first request begins a flight
-// and the others follow it (flights.ts, following.ts); among the sidecars the flights' leaders compete for one lease,
-// and whoever does not get it is woken when it lands. A wait ends at `collapse.wait`: then a request asks the origin by
-// itself.
+// and the others follow it (flights.ts, following.ts); among the sidecars the flights' leaders compete for one lease
+// (take-off.ts). A wait ends at `collapse.wait`: then a request asks the origin, together with those whose wait ends with
+// its own (gathering.ts). After an error of the origin's one of those who waited asks once more, for all of them.
 
 import type { Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
-import type { Landing, Lease, Reading, Store, Watch } from "../store/store.ts";
+import type { Landing, Lease, Store } from "../store/store.ts";
 import { type Fetch, reasonOf } from "./fetching.ts";
-import { createFlights, type Ending, type Flight, type Flights } from "./flights.ts";
+import { createFlights, type Ending, type Flight, type Flights, mayCollapse } from "./flights.ts";
 import { createFollowing, deliverable, type Followed } from "./following.ts";
 import { createGatherings } from "./gathering.ts";
-import { isPartial, isShareable } from "./reuse.ts";
 import { insteadOfError } from "./stale-if-error.ts";
+import { cacheStatus } from "./status.ts";
 import type { StoredResponse } from "./stored-response.ts";
+import { createTakingOff, leaseOf } from "./take-off.ts";
 import { decide, type Found, namesOf, type Timed, type Visit } from "./visit.ts";
 
 export interface Collapsing {
@@ -36,68 +37,75 @@ interface CollapsingParts {
   readonly flights?: Flights | undefined;
 }
 
-/** How long a lease is asked for where the route does not collapse, so that its validations still do, ms. */
-const BACKGROUND_LEASE_MS = 10_000;
 const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
   stored: "stored",
   "not-storable": "not-storable",
   "not-flown": "failed",
-  "server-error": "failed",
+  "server-error": "error",
   failed: "failed",
 };
 
 /** For who would be one too many to wait. Nobody is sent on to the origin in their place: it has one fetch to answer. */
 const CROWDED = problem(503, "Too many requests wait for this response already.", ["Retry-After", "1"]);
-/** So that not all sidecars ask for a lease that has ended at the same moment, ms. */
-const RETRY_JITTER_MS = 25;
-
-/** What a leader knows when it may go: the lease (or that its wait is over), what another sidecar brought, that it is on its own, or
- * that the fence cannot be read any more. */
-type TakeOff =
-  | { readonly kind: "lead"; readonly found: Found; readonly lease: Lease | undefined }
-  | { readonly kind: "landed"; readonly stored: StoredResponse }
-  | { readonly kind: "alone"; readonly found: Found }
-  | { readonly kind: "unread"; readonly found: Found };
+/** For who waited while the origin answered two others with errors. */
+const FAILING = problem(503, "The origin answered two requests like this one with errors.", ["Retry-After", "1"]);
+/** Longer than any origin may take to begin its answer, ms. */
+const UNTIL_ANSWERED_MS = 86_400_000;
 
 export function createCollapsing(parts: CollapsingParts): Collapsing {
   const { store, fetch, now, timed, elapsed, random, flights = createFlights() } = parts;
   const { tally } = flights;
   const gatherings = createGatherings();
   const { follow, shared } = createFollowing({ store, tally, now });
+  const takeOff = createTakingOff({ store, tally, now, timed, elapsed, random });
 
   async function collapsed(visit: Visit, first: Found): Promise<Response> {
     const reason = reasonOf(first.decision);
     visit.trace.cache = reason === "stale" ? "expired" : reason;
     if (!mayCollapse(visit, first, now())) return alone(visit, first);
     const until = now() + waitOf(visit);
-    if (!first.reading.fence.shared) return gathered(visit, first, until);
+    if (!first.reading.fence.shared) return gathered(visit, first, { until, isRetry: false });
+    let isRetry = false;
     for (let found = first; ; ) {
       const flight = flights.join(flightOf(visit, found), found.reading.fence);
-      if (flight === undefined) return lead(visit, found, until);
+      if (flight === undefined) return lead(visit, found, { until, isRetry });
       const followed = await follow(visit, flight, { reason, waitMs: until - now() });
       if (followed?.kind === "shared") return followed.response;
-      if (!mayLookAgain(followed)) return unshared(visit, found, followed);
-      if (followed.kind === "not-flown" && followed.isUnread === true) return gathered(visit, found, until);
+      if (followed !== undefined && !mayLookAgain(followed)) return unshared(visit, found, followed);
+      if (followed?.kind === "server-error") {
+        const instead = despite(visit, found, { ...followed, isRetry });
+        if (instead !== undefined) return instead;
+      }
+      isRetry = followed?.kind === "server-error";
+      if (followed?.kind === "not-flown" && followed.isUnread === true)
+        return gathered(visit, found, { until, isRetry });
       found = await again(visit);
       const stored = deliverable(found.decision);
-      const status = followed.kind === "stored" ? followed.status : undefined;
+      const status = followed?.kind === "stored" ? followed.status : undefined;
       if (stored !== undefined) return shared(visit, { reason, status }, stored);
       if (!mayCollapse(visit, found, now())) return alone(visit, found);
-      if (!found.reading.fence.shared) return gathered(visit, found, until);
+      if (followed === undefined) return gathered(visit, found, { isRetry });
+      if (!found.reading.fence.shared) return gathered(visit, found, { until, isRetry });
     }
   }
 
-  /** While the fence cannot be read: with those who asked before the same fetch began. `until`: epoch ms. */
-  async function gathered(visit: Visit, found: Found, until: number): Promise<Response> {
-    const place = gatherings.enter(flightKey(visit, found));
+  /** With those who asked before the same fetch began: while the fence cannot be read, and when the wait is over. */
+  async function gathered(visit: Visit, found: Found, { until, isRetry }: Patience): Promise<Response> {
+    const place = gatherings.enter(flightKey(visit, found), until === undefined || isRetry);
     if (place === undefined) return alone(visit, found);
     const { flight } = place;
     if (place.role === "lead") {
+      flight.isRetry = isRetry;
       await place.mayLeave;
       return ended(flight, fly(visit, found, { flight, isRead: true, isFollowed: place.isFollowed }));
     }
-    const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs: until - now() });
-    if (followed?.kind === "shared") return followed.response;
+    const waitMs = until === undefined ? UNTIL_ANSWERED_MS : until - now();
+    const followed = await follow(visit, flight, { reason: reasonOf(found.decision), waitMs });
+    if (followed === undefined) return until === undefined ? alone(visit, found) : gathered(visit, found, { isRetry });
+    if (followed.kind === "shared") return followed.response;
+    if (followed.kind === "server-error") {
+      return despite(visit, found, { ...followed, isRetry }) ?? gathered(visit, found, { until, isRetry: true });
+    }
     return mayLookAgain(followed) ? alone(visit, found) : unshared(visit, found, followed);
   }
 
@@ -106,12 +114,14 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     return fetch(visit, found, { land: () => {}, signal: visit.request.signal, isRead: true });
   }
 
-  async function lead(visit: Visit, found: Found, until: number): Promise<Response> {
+  async function lead(visit: Visit, found: Found, { until, isRetry }: Patience & { until: number }): Promise<Response> {
     const flight = flights.begin(flightOf(visit, found), found.reading.fence);
+    flight.isRetry = isRetry;
     const start = await ended(flight, takeOff(visit, { flight, names: namesOf(found.reading), until }));
     if (start.kind === "landed") return shared(visit, { reason: reasonOf(found.decision) }, start.stored);
     if (start.kind === "alone") return alone(visit, start.found);
-    if (start.kind === "unread") return gathered(visit, start.found, until);
+    if (start.kind === "unread") return gathered(visit, start.found, { until, isRetry: flight.isRetry });
+    if (start.kind === "failing") return failing(visit, start.found);
     return ended(flight, fly(visit, start.found, { flight, lease: start.lease, isRead: true }));
   }
 
@@ -121,49 +131,12 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     found: Found,
     flown: { flight: Flight; lease?: Lease | undefined; isRead: boolean; isFollowed?: boolean },
   ): Promise<Response> {
+    const { flight, lease, isRead, isFollowed = false } = flown;
     const land = (ending: Ending) => {
-      flown.lease?.release(LANDINGS[ending.kind]);
-      flown.flight.end(ending);
+      lease?.release(LANDINGS[ending.kind]);
+      flight.end(ending.kind === "server-error" ? { ...ending, isRepeated: flight.isRetry } : ending);
     };
-    const { flight, isRead, isFollowed = false } = flown;
     return fetch(visit, found, { arrive: flight.arrive, land, signal: undefined, isRead, isFollowed });
-  }
-
-  /** Before a flight's fetch: the lease, or what its holder brings. Each turn asks for the lease and looks, in one trip. */
-  async function takeOff(
-    visit: Visit,
-    { flight, names, until }: { flight: Flight; names: readonly string[]; until: number },
-  ): Promise<TakeOff> {
-    let watch: Watch | undefined;
-    try {
-      for (let landing: Landing | undefined; ; ) {
-        const { lease, retryMs, reading } = await timed(
-          visit.trace,
-          "lead",
-          store.lead(visit.key, names, visit.tags, leaseOf(visit)),
-        );
-        const found = decide(visit, reading, now());
-        if (reading.fence.shared) flight.fence = reading.fence;
-        if (deliverable(found.decision) !== undefined) return landed(visit, { flight, found, lease });
-        if (lease !== undefined) return { kind: "lead", found, lease };
-        if (landing === "not-storable" || !mayCollapse(visit, found, now())) return onItsOwn(flight, found);
-        if (!reading.fence.shared) return unread(flight, found);
-        if (now() >= until) return { kind: "lead", found, lease: undefined };
-        if (watch !== undefined && sameNames(names, reading)) {
-          const began = elapsed();
-          landing = await watch.landed(Math.min(retryMs + random() * RETRY_JITTER_MS, until - now()));
-          tally.leaseWaits += 1;
-          tally.leaseWaitMs += elapsed() - began;
-        } else {
-          // Subscribed first, looked at again next, and only then waited for: no landing falls in between.
-          watch?.close();
-          names = namesOf(reading);
-          watch = await store.watch(visit.key, names);
-        }
-      }
-    } finally {
-      watch?.close();
-    }
   }
 
   async function validateBehind(visit: Visit, found: Found): Promise<void> {
@@ -197,16 +170,30 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     return decide(visit, reading, now());
   }
 
-  /** What a follower does whose flight brought nothing for it. An origin that cannot be asked is not asked once more for
-   * each; after an error of its own it is, where nothing stale stands in: the error may have been about the leader. */
-  async function unshared(visit: Visit, found: Found, ending: Exclude<Followed, LookAgain | { kind: "shared" }>) {
-    if (ending?.kind === "crowded") return insteadOfError(visit, found, { now: now(), collapsed: true }) ?? CROWDED;
-    if (ending === undefined || ending.kind === "not-storable") return alone(visit, found);
-    const status = ending.kind === "server-error" ? { status: ending.status } : {};
-    const stale = insteadOfError(visit, found, { now: now(), collapsed: true, ...status });
+  /** What a follower does whose flight brought nothing for it, and nothing that the store could answer with. An origin that cannot
+   * be asked is not asked once more for each. */
+  async function unshared(visit: Visit, found: Found, ending: Unshared) {
+    if (ending.kind === "not-storable") return alone(visit, found);
+    const stale = insteadOfError(visit, found, { now: now(), collapsed: true });
     if (stale !== undefined) return stale;
     if (ending.kind === "failed") throw ending.error;
-    return alone(visit, found);
+    return CROWDED;
+  }
+
+  /** The answer to a follower whose flight ended with an error of the origin's. undefined: it was the first one that it hears of,
+   * and may have been about the leader. */
+  function despite(visit: Visit, found: Found, { status, isRepeated, isRetry }: ServerError & { isRetry: boolean }) {
+    if (isRetry || isRepeated === true) return failing(visit, found, status);
+    return insteadOfError(visit, found, { now: now(), collapsed: true, status });
+  }
+
+  function failing(visit: Visit, found: Found, status?: number): Response {
+    const stale = insteadOfError(visit, found, { now: now(), collapsed: true, status });
+    if (stale !== undefined) return stale;
+    const reason = reasonOf(found.decision);
+    visit.trace.cache = "collapsed";
+    const said = cacheStatus.forwarded({ reason, status, collapsed: true, detail: "origin-failing" });
+    return { ...FAILING, fields: [...FAILING.fields, "Cache-Status", said] };
   }
 
   return { fetch: collapsed, validateBehind };
@@ -222,47 +209,23 @@ async function ended<T>(flight: Flight, step: Promise<T>): Promise<T> {
   }
 }
 
-/** Another sidecar brought it meanwhile. */
-function landed(
-  visit: Visit,
-  { flight, found, lease }: { flight: Flight; found: Found; lease: Lease | undefined },
-): TakeOff {
-  const { stored } = found.reading;
-  lease?.release("stored");
-  if (stored === undefined) return onItsOwn(flight, found);
-  const names = namesOf(found.reading);
-  flight.end({ kind: "stored", status: undefined, stored, names, variant: visit.key.variant(names) });
-  return { kind: "landed", stored: stored.value };
+/** What a request may still do. */
+interface Patience {
+  /** Epoch ms. undefined: its wait for others is over, and it follows the next fetch as if it were its own. */
+  readonly until?: number | undefined;
+  /** The origin has just answered somebody else's request for the same with an error. */
+  readonly isRetry: boolean;
 }
 
-/** Redis has been lost since the first look: whoever waits gathers, as who comes now does. */
-function unread(flight: Flight, found: Found): TakeOff {
-  flight.end({ kind: "not-flown", isUnread: true });
-  return { kind: "unread", found };
-}
-
-function onItsOwn(flight: Flight, found: Found): TakeOff {
-  flight.end({ kind: "not-storable" });
-  return { kind: "alone", found };
-}
-
-/** Whether a request may wait for another's fetch, or make others wait for its own. */
-function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
-  if (policy.collapse === false || !isShareable(request, policy)) return false;
-  // It asks the origin for its part alone, or on a condition of its own; what it has validated is the whole.
-  if (decision.kind === "forward" && (decision.reason === "bypass" || isPartial(request))) return false;
-  // A client that insists on the origin is not served by a fetch that began before it asked.
-  if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
-  // What must be validated for each request would only make them wait in a row.
-  if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
-  return (reading.record?.passUntil ?? 0) <= now;
-}
+type ServerError = Extract<Ending, { kind: "server-error" }>;
 
 /** Endings after which the store may answer, though the flight itself does not. */
-type LookAgain = Extract<Ending, { kind: "stored" | "not-flown" }>;
+type LookAgain = Extract<Ending, { kind: "stored" | "not-flown" | "server-error" }>;
 
-function mayLookAgain(followed: Followed): followed is LookAgain {
-  return followed?.kind === "stored" || followed?.kind === "not-flown";
+type Unshared = Exclude<Followed, LookAgain | { kind: "shared" } | undefined>;
+
+function mayLookAgain(followed: NonNullable<Followed>): followed is LookAgain {
+  return ["stored", "not-flown", "server-error"].includes(followed.kind);
 }
 
 /** The stored response that is to be validated behind; undefined: there is nothing to do any more, or no time to do it behind. */
@@ -280,14 +243,6 @@ function flightKey({ key }: Visit, { reading }: Found): string {
   return `${key.primary}\n${key.variant(namesOf(reading))}`;
 }
 
-function sameNames(names: readonly string[], reading: Reading<StoredResponse>): boolean {
-  return names.join() === namesOf(reading).join();
-}
-
 function waitOf({ policy }: Visit): number {
   return policy.collapse === false ? 0 : policy.collapse.wait;
-}
-
-function leaseOf({ policy }: Visit): number {
-  return policy.collapse === false ? BACKGROUND_LEASE_MS : policy.collapse.lease;
 }

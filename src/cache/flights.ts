@@ -1,12 +1,14 @@
 // Which fetches of this process are under way, and who may join one (RFC 9111 §4, collapsed requests). The joining
 // rule is the fence's: a follower may join only if nothing it has just read is later than the flight's stamp, so
-// that a flight begun before a write never answers a request made after it. Leases between processes: collapsing.ts;
+// that a flight begun before a write never answers a request made after it. Leases between processes: take-off.ts;
 // what those who joined get: following.ts.
 
 import type { FenceReading, Stored } from "../store/store.ts";
 import type { Fill } from "./fill.ts";
 import type { CachePolicy } from "./policy.ts";
+import { isPartial, isShareable } from "./reuse.ts";
 import type { StoredHead, StoredResponse } from "./stored-response.ts";
+import type { Found, Visit } from "./visit.ts";
 
 /** A storable response on its way: its head is there, and its content is being buffered. */
 export interface Arriving {
@@ -37,14 +39,17 @@ export type Ending =
   /** Nothing was fetched: another sidecar is at it, or it was not due any more. Each of the others looks again. `isUnread`: the
    * fence cannot be read any more, and they gather. */
   | { readonly kind: "not-flown"; readonly isUnread?: boolean }
-  /** The origin answered with an error that is not stored. */
-  | { readonly kind: "server-error"; readonly status: number }
+  /** The origin answered with an error that is not stored; `status` undefined: it answered another sidecar so. `isRepeated`: and
+   * had just done so before, so that nobody asks once more. */
+  | { readonly kind: "server-error"; readonly status: number | undefined; readonly isRepeated?: boolean }
   /** The origin could not be asked. */
   | { readonly kind: "failed"; readonly error: Error };
 
 export interface Flight {
   /** How many wait for it now. */
   followers: number;
+  /** The origin has just answered somebody else's request for the same with an error. */
+  isRetry: boolean;
   /** The reading it is fenced by; replaced by a later one as long as its fetch has not begun. */
   fence: FenceReading;
   /** The first that is known of it: that its response is arriving, or how it ended. */
@@ -124,6 +129,7 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
   };
   const flight: Flight = {
     followers: 0,
+    isRetry: false,
     fence,
     news: news.promise,
     ended: ended.promise,
@@ -142,4 +148,16 @@ export function createFlight(fence: FenceReading = UNREAD, landed: () => void = 
 function mayJoin(flight: Flight, fence: FenceReading): boolean {
   if (fence.soft !== undefined && fence.soft > flight.fence.clock) return false;
   return flight.fence.shared && fence.shared && fence.latest <= flight.fence.clock;
+}
+
+/** Whether a request may wait for another's fetch, or make others wait for its own. */
+export function mayCollapse({ request, policy }: Visit, { reading, decision }: Found, now: number): boolean {
+  if (policy.collapse === false || !isShareable(request, policy)) return false;
+  // It asks the origin for its part alone, or on a condition of its own; what it has validated is the whole.
+  if (decision.kind === "forward" && (decision.reason === "bypass" || isPartial(request))) return false;
+  // A client that insists on the origin is not served by a fetch that began before it asked.
+  if ((decision.kind === "forward" || decision.kind === "validate") && decision.reason === "request") return false;
+  // What must be validated for each request would only make them wait in a row.
+  if (decision.kind === "validate" && (decision.stored.alwaysValidate || decision.stored.lifetime <= 0)) return false;
+  return (reading.record?.passUntil ?? 0) <= now;
 }

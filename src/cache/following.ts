@@ -38,6 +38,8 @@ type Why = Pick<Forwarded, "reason" | "status">;
 interface FollowingParts {
   readonly store: Pick<Store<StoredResponse>, "look">;
   readonly tally: Pick<FlightTally, "followers">;
+  /** Of all flights together; left out: 50,000. */
+  readonly maxFollowers?: number;
   /** Epoch ms. */
   readonly now: () => number;
 }
@@ -63,11 +65,11 @@ const NOTHING_YET = new Uint8Array(0);
 const MAX_FOLLOWERS = 50_000;
 const CROWDED: Followed = Object.freeze({ kind: "crowded" });
 
-export function createFollowing({ store, tally, now }: FollowingParts): Following {
+export function createFollowing({ store, tally, now, maxFollowers = MAX_FOLLOWERS }: FollowingParts): Following {
   async function follow(visit: Visit, flight: Flight, how: How): Promise<Followed> {
     const { collapse } = visit.policy;
     const isCrowded = collapse !== false && flight.followers >= collapse.followers;
-    if (isCrowded || tally.followers >= MAX_FOLLOWERS) return CROWDED;
+    if (isCrowded || tally.followers >= maxFollowers) return CROWDED;
     tally.followers += 1;
     flight.followers += 1;
     try {
@@ -84,7 +86,10 @@ export function createFollowing({ store, tally, now }: FollowingParts): Followin
   async function arrived(visit: Visit, flight: Flight, { arriving, reason, until }: Arrived): Promise<Followed> {
     const response = await readAlong(visit, flight, { arriving, reason });
     if (response !== undefined) return { kind: "shared", response };
-    const ending = await within(flight.ended, until - now(), visit.request.signal);
+    // What has begun to arrive may go on for as long as pieces of it come.
+    const { collapse } = visit.policy;
+    const waitMs = Math.min(until - now(), collapse === false ? 0 : collapse.wait);
+    const ending = await within(flight.ended, waitMs, visit.request.signal);
     return landed(visit, flight, { ending, reason });
   }
 

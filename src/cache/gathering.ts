@@ -1,13 +1,15 @@
 // Many requests, few fetches, while the shared fence cannot be read. Nobody can tell then whether a fetch under way
 // began before a write that another sidecar has acknowledged, so no fetch is joined that has begun: whoever asks
-// meanwhile gathers, and shares the next one, which begins after all of them have asked.
+// meanwhile gathers, and shares the next one, which begins after all of them have asked. So do those who have waited for
+// somebody else's fetch as long as they may.
 
 import { LRUCache } from "lru-cache";
 import { createFlight, type Flight } from "./flights.ts";
 
 export interface Gatherings {
-  /** The flight that a request for `key` belongs to; undefined: it goes by itself, because what comes cannot be shared. */
-  enter(key: string): Place | undefined;
+  /** The flight that a request for `key` belongs to; undefined: it goes by itself, because what comes cannot be shared. `isLate`:
+   * many have waited as long as this one, and come now; the first of them does not go at once. */
+  enter(key: string, isLate?: boolean): Place | undefined;
 }
 
 export type Place =
@@ -20,11 +22,11 @@ const GATHER_MS = 5;
 /** How long the requests for a key go by themselves after what came could not be shared, ms. */
 const APART_MS = 10_000;
 const MAX_APART = 10_000;
-/** Fetches for one key at the same time. */
+/** Fetches for one key that wait for an answer at the same time. */
 const MAX_AIRBORNE = 8;
 
 interface Traffic {
-  /** Fetches under way. */
+  /** Fetches that the origin has not begun to answer. */
   airborne: number;
   /** Who has asked since the last of them began. */
   gathering: Flight | undefined;
@@ -38,7 +40,7 @@ export function createGatherings(): Gatherings {
 
   function begin(key: string, flight: Flight, on: Traffic): void {
     on.airborne += 1;
-    void flight.ended.then(() => {
+    void flight.news.then(() => {
       on.airborne -= 1;
       on.leave();
       if (on.airborne === 0 && on.gathering === undefined) traffic.delete(key);
@@ -65,13 +67,14 @@ export function createGatherings(): Gatherings {
   }
 
   return {
-    enter(key) {
+    enter(key, isLate = false) {
       if (apart.has(key)) return undefined;
       const on = traffic.get(key);
       if (on?.gathering !== undefined) return { role: "follow", flight: on.gathering };
       if (on !== undefined) return gather(key, on);
       const first: Traffic = { airborne: 0, gathering: undefined, leave: stay };
       traffic.set(key, first);
+      if (isLate) return gather(key, first);
       const flight = createFlight();
       begin(key, flight, first);
       return { role: "lead", flight, mayLeave: Promise.resolve(), isFollowed: false };

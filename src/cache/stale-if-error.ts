@@ -11,7 +11,7 @@ interface OriginError {
   /** Epoch ms. */
   readonly now: number;
   /** The origin's, where it answered. */
-  readonly status?: number;
+  readonly status?: number | undefined;
   /** Another request's fetch met it. */
   readonly collapsed?: boolean;
 }

@@ -146,13 +146,19 @@ const cache = mapping({
     [
       off,
       mapping({
-        wait: milliseconds().prefault("5s").describe("How long a request waits for the fetch of another."),
+        wait: milliseconds()
+          .prefault("5s")
+          .describe(
+            "How long a request waits for the fetch of another, before it asks with those whose wait is over then, too.",
+          ),
         lease: milliseconds({ from: "1ms", example: "3s" })
           .prefault("3s")
           .describe("How long a sidecar that died in its fetch delays the others, at most."),
         followers: count(1, 1_000_000)
           .prefault(10_000)
-          .describe("How many requests may wait for one fetch, in each sidecar; what is beyond gets a 503."),
+          .describe(
+            "How many requests may wait for one fetch, in each sidecar, and 50,000 for all its fetches; what is beyond gets a 503.",
+          ),
       }),
     ],
     "a mapping or false",

@@ -3,7 +3,7 @@
 // the client library's listeners.
 
 import type { Line } from "./connections.ts";
-import type { Landing, Watch } from "./store.ts";
+import { LANDINGS, type Landing, type Watch } from "./store.ts";
 import { StoreUnavailable, within } from "./unavailable.ts";
 
 export interface Landings {
@@ -120,5 +120,5 @@ class Waiting implements Watch {
 
 // What nobody of ours said tells of nothing stored.
 function landingOf(message: string): Landing {
-  return message === "stored" || message === "not-storable" ? message : "failed";
+  return LANDINGS.find((landing) => landing === message) ?? "failed";
 }

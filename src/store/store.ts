@@ -188,7 +188,8 @@ export interface InMemory {
 }
 
 /** How a flight ended, for those who wait for it elsewhere. */
-export type Landing = "stored" | "not-storable" | "failed";
+export type Landing = (typeof LANDINGS)[number];
+export const LANDINGS = ["stored", "not-storable", "error", "failed"] as const;
 
 export interface Lease {
   /** Ends the lease and wakes whoever waits, telling them how it ended. Never rejects. Renewal is the store's affair. */

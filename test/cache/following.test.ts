@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
-import { createFlight, createFlightTally } from "../../src/cache/flights.ts";
+import { createFlight, createFlightTally, type Flight } from "../../src/cache/flights.ts";
 import { createFollowing } from "../../src/cache/following.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import type { Fields, Flow, Response, Sink } from "../../src/http/message.ts";
@@ -329,4 +329,20 @@ test("more than may follow one fetch are refused, not sent on to the origin; or 
   validation.resolve({ status: 304, fields: FRESH, content: undefined });
   for (const got of await Promise.all(waiting)) expect(got.text).toBe("hello");
   expect(world.seen).toHaveLength(3);
+});
+
+test("more than may follow all fetches of a process together are refused, until one of them is over", async () => {
+  const now = () => NOW;
+  const store = createMemoryStore<StoredResponse>({ maxBytes: 1024, slots: 1024, codec: responseCodec, now });
+  const { fence } = await store.look({ key: undefined, tags: [], limits: [] });
+  const { follow } = createFollowing({ store, tally: createFlightTally(), now, maxFollowers: 2 });
+  const [one, other] = [createFlight(fence), createFlight(fence)];
+  const following = (flight: Flight) => follow(aVisit(), flight, { reason: "uri-miss", waitMs: 60_000 });
+  const [ofOne, ofOther] = [following(one), following(other)];
+  expect(await following(other)).toEqual({ kind: "crowded" });
+  one.end({ kind: "not-storable" });
+  expect(await ofOne).toEqual({ kind: "not-storable" });
+  const next = following(other);
+  other.end({ kind: "not-storable" });
+  expect(await Promise.all([ofOther, next])).toEqual([{ kind: "not-storable" }, { kind: "not-storable" }]);
 });

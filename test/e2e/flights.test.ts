@@ -6,7 +6,7 @@ import { request } from "undici";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+import { type Line, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
 
 const FRESH = { "cache-control": "max-age=60", etag: '"1"' };
 const WAIT_MS = 20_000;
@@ -40,11 +40,12 @@ afterAll(async () => {
   await redis.stop();
 });
 
-async function withSidecar(): Promise<SidecarProcess> {
-  const sidecar = await startSidecarProcess(`
+async function withSidecar({ lease = "900ms" } = {}): Promise<SidecarProcess> {
+  const yaml = `
 origin: ${origin.url}
 store: { prefix: test${tests}, redis: { url: ${redis.url}, deadline: 1s } }
-routes: [{ path: /*, cache: { maxBody: 1kb, collapse: { wait: 20s, lease: 900ms } } }]`);
+routes: [{ path: /*, cache: { maxBody: 1kb, collapse: { wait: 20s, lease: ${lease} } } }]`;
+  const sidecar = await startSidecarProcess(yaml, ["--log-level", "debug"]);
   sidecars.push(sidecar);
   await sidecar.line(({ msg }) => msg === "store ok");
   return sidecar;
@@ -52,6 +53,8 @@ routes: [{ path: /*, cache: { maxBody: 1kb, collapse: { wait: 20s, lease: 900ms 
 
 interface Flight {
   readonly one: SidecarProcess;
+  readonly two: SidecarProcess;
+  readonly path: string;
   readonly leaving: AbortController;
   /** What the client of the sidecar that fetches gets; undefined: nothing. */
   readonly led: Promise<string | undefined>;
@@ -81,9 +84,13 @@ async function flight(prepare: (sidecar: SidecarProcess, path: string) => Promis
     await until(async () => held.length > before + 1 || isWaiting());
     const response = held[before];
     if (held.length === before + 1 && response !== undefined)
-      return { one, leaving, led, followed, response } satisfies Flight;
-    for (const each of held.splice(before)) each.writeHead(200, FRESH).end("cut off");
+      return { one, two, path, leaving, led, followed, response } satisfies Flight;
+    const over = answering(
+      () => held.slice(before),
+      (each) => each.writeHead(200, FRESH).end("cut off"),
+    );
     await Promise.all([led, followed]);
+    await over();
   }
 }
 
@@ -96,6 +103,19 @@ async function another(): Promise<ServerResponse> {
   const before = held.length;
   await until(async () => held.length > before);
   return held[before] as ServerResponse;
+}
+
+/** Answers the origin's responses with `answer`, those to come too, until it is called off. */
+function answering(responses: () => readonly ServerResponse[], answer: (response: ServerResponse) => unknown) {
+  let isOver = false;
+  const done = until(async () => {
+    for (const response of responses()) if (!response.writableEnded) answer(response);
+    return isOver;
+  });
+  return () => {
+    isOver = true;
+    return done;
+  };
 }
 
 test("a leader that is killed delays the others by its lease", async () => {
@@ -119,6 +139,24 @@ test("a leader that is frozen does too; when it goes on, its own client is answe
   response.writeHead(200, FRESH).end("late");
   expect(await led).toBe("late");
   expect(held).toHaveLength(total);
+});
+
+test("what a frozen leader brings is no answer to who asks after a write that was made meanwhile", async () => {
+  const { one, two, path, led, followed, response } = await flight();
+  one.process.kill("SIGSTOP");
+  await (await two.fetch(path, { method: "POST" })).text();
+  const all = held.length;
+  const over = answering(
+    () => held.slice(all),
+    (each) => each.writeHead(200, FRESH).end("new"),
+  );
+  expect(await (await two.fetch(path)).text()).toBe("new");
+  await followed;
+  one.process.kill("SIGCONT");
+  response.writeHead(200, FRESH).end("old");
+  expect(await led).toBe("old");
+  for (const sidecar of [two, one, two, one]) expect(await (await sidecar.fetch(path)).text()).toBe("new");
+  await over();
 });
 
 test("a leader whose client leaves goes on for the others", async () => {
@@ -197,3 +235,116 @@ test("where the origin's answer is garbage, whoever waited asks once, by itself"
   expect(await led).toContain("502");
   expect((await followed).text).toBe("theirs");
 });
+
+interface Crowd {
+  readonly sidecars: readonly SidecarProcess[];
+  readonly led: Promise<Response | undefined>;
+  readonly followed: readonly Promise<Response | undefined>[];
+  /** The origin's responses to them so far. */
+  asked(): readonly ServerResponse[];
+  /** Resolves when the origin is asked once more, with the number of the sidecar that asks. */
+  next(): Promise<number>;
+  /** Resolves when each of these sidecars' leaders has waited so many times more for another's fetch. */
+  waited(sidecars: readonly SidecarProcess[], times: number): Promise<unknown>;
+}
+
+/** What `play` gives of sidecars the first of which fetches for one client; on each of them so many more wait for that. Where the
+ * machine stood still and cut one of them off from Redis it is played anew, with other ones: nothing is waited for then. */
+async function withCrowd<T>(
+  { count, clients }: { count: number; clients: number },
+  play: (crowd: Crowd) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    tests += 1;
+    // A leader loses such a lease only when it is cut off, too.
+    const all = await Promise.all(Array.from({ length: count }, () => withSidecar({ lease: "1500ms" })));
+    const from = all.map(({ lines }) => lines.length);
+    const isCutOff = () => all.some(({ lines }, i) => lines.slice(from[i]).some(tellsOfCutOff));
+    const result = await play(await crowd(all, clients, isCutOff));
+    // Their last lines come with their end.
+    await Promise.all(all.map((sidecar) => sidecar.stop()));
+    if (!isCutOff()) return result;
+  }
+}
+
+const tellsOfCutOff = ({ msg }: Line) => msg === "store degraded" || msg === "store failed";
+
+async function crowd(sidecars: readonly SidecarProcess[], clients: number, isCutOff: () => boolean): Promise<Crowd> {
+  const [first, ...others] = sidecars as [SidecarProcess, ...SidecarProcess[]];
+  const ask = (sidecar: SidecarProcess) =>
+    sidecar.fetch("/crowd", { headers: { "x-asked": String(sidecars.indexOf(sidecar)) } }).catch(() => undefined);
+  const next = async () => {
+    const before = held.length;
+    await until(async () => held.length > before || isCutOff());
+    return Number(origin.seen.at(-1)?.headers["x-asked"]);
+  };
+  const waited = async (whose: readonly SidecarProcess[], times: number) => {
+    const before = await Promise.all(whose.map(leaseWaits));
+    const isSo = async () =>
+      (await Promise.all(whose.map(leaseWaits))).every((now, i) => now >= (before[i] ?? 0) + times);
+    await vi.waitUntil(async () => isCutOff() || (await isSo()), { timeout: WAIT_MS });
+  };
+  const before = held.length;
+  const leading = next();
+  const led = ask(first);
+  await leading;
+  const followed = sidecars.flatMap((sidecar) => Array.from({ length: clients }, () => ask(sidecar)));
+  // On each of the others one of them leads, and waits for the first sidecar.
+  const areWaiting = async () =>
+    (await Promise.all(sidecars.map(followers))).join() === [clients, ...others.map(() => clients - 1)].join();
+  await vi.waitUntil(async () => isCutOff() || (await areWaiting()), { timeout: WAIT_MS });
+  await waited(others, 1);
+  return { sidecars, led, followed, asked: () => held.slice(before), next, waited };
+}
+
+const followers = (sidecar: SidecarProcess) => metric(sidecar, "forebay_followers");
+const leaseWaits = (sidecar: SidecarProcess) => metric(sidecar, "forebay_lease_waits_total");
+
+async function metric({ admin }: SidecarProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${admin}/metrics`)).text();
+  return Number(text.match(new RegExp(`^${name} (\\d+)$`, "m"))?.[1]);
+}
+
+test("where the origin gives nothing but errors it is not asked for each of those who wait", async () => {
+  const { statuses, asked } = await withCrowd({ count: 4, clients: 20 }, async (crowd) => {
+    const { sidecars, led, followed, asked } = crowd;
+    const second = crowd.next();
+    asked()[0]?.writeHead(500).end();
+    const asking = sidecars[await second];
+    // Then all of them have heard of the first error, and wait for what comes of the second request.
+    await crowd.waited(
+      sidecars.filter((sidecar) => sidecar !== asking),
+      2,
+    );
+    const over = answering(asked, (each) => each.writeHead(500).end());
+    const answers = await Promise.all([led, ...followed]);
+    await over();
+    return { statuses: answers.map((answer) => answer?.status), asked: asked().length };
+  });
+  expect(statuses.filter((status) => status === 500)).toHaveLength(asked);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(81 - asked);
+  // One of the first and one more; and one of a sidecar that had asked for the lease just before it heard of an error.
+  expect(asked).toBeGreaterThan(1);
+  expect(asked).toBeLessThan(4);
+}, 180_000);
+
+test("leaders that are killed one after the other cost a request each", async () => {
+  const { leaders, statuses, asked } = await withCrowd({ count: 3, clients: 10 }, async (crowd) => {
+    const { sidecars, led, followed, asked } = crowd;
+    const leaders = [0];
+    for (let kills = 0; kills < 2; kills++) {
+      const next = crowd.next();
+      sidecars[leaders.at(-1) as number]?.process.kill("SIGKILL");
+      leaders.push(await next);
+    }
+    const count = asked().length;
+    const over = answering(asked, (each) => each.writeHead(200, FRESH).end("anew"));
+    const answers = await Promise.all([led, ...followed]);
+    await over();
+    return { leaders, statuses: answers.map((answer) => answer?.status), asked: count };
+  });
+  expect(new Set(leaders)).toEqual(new Set([0, 1, 2]));
+  expect(statuses[0]).toBeUndefined();
+  expect(statuses.filter((status) => status === 200)).toHaveLength(10);
+  expect(asked).toBe(3);
+}, 180_000);
