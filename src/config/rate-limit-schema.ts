@@ -57,7 +57,9 @@ const unchecked = mapping({
   except: list(network(), MAX_EXCEPTIONS, "[10.0.0.0/8]")
     .prefault([])
     .describe("Clients that are not counted: CIDRs, `loopback`, `private`."),
-  enforce: flag().prefault(true).describe("`false`: counted, told and logged as would-refuse, never refused."),
+  enforce: flag()
+    .prefault(true)
+    .describe("`false`: counted and logged (would-refuse), never refused; clients are not told of it."),
   onStoreFailure: oneOf(["local", "allow", "deny"])
     .prefault("local")
     .describe(

@@ -21,7 +21,7 @@ export interface RateLimit {
   readonly reserve: number;
   /** Addresses, CIDRs, "loopback", "private": clients that are not counted. */
   readonly except: readonly string[];
-  /** False: counted and told of, never refused. */
+  /** False: counted and logged, never refused, and clients are not told of it. */
   readonly enforce: boolean;
   /** While the store does not answer: count in this process alone, admit, or refuse with 503. */
   readonly onStoreFailure: "local" | "allow" | "deny";
@@ -34,7 +34,7 @@ export interface LimitedRoute {
 
 export interface Plan {
   readonly limits: readonly PlannedLimit[];
-  /** The value of RateLimit-Policy. */
+  /** The value of RateLimit-Policy; empty: clients are told of no limit. */
   readonly policy: string;
 }
 
@@ -94,7 +94,8 @@ export function seconds(ms: number): number {
 }
 
 function planOf(limits: readonly PlannedLimit[]): Plan {
-  const policy = limits.map(({ name, rate }) => `${name};q=${rate.limit};w=${seconds(rate.window)}`).join(", ");
+  const told = limits.filter(({ rate }) => rate.enforce);
+  const policy = told.map(({ name, rate }) => `${name};q=${rate.limit};w=${seconds(rate.window)}`).join(", ");
   return { limits, policy };
 }
 

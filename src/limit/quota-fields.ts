@@ -1,5 +1,5 @@
 // What is a client told about its quota? The fields of draft-ietf-httpapi-ratelimit-headers-11 beside the older
-// X-RateLimit-*, and the response to a request that is refused.
+// X-RateLimit-*, and the response to a request that is refused. A limit that is not enforced is nothing to a client.
 
 import type { Fields, Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
@@ -16,7 +16,7 @@ export function tooMany({ outcome, fields, retryAfterSeconds }: Judged): Respons
 }
 
 export function policyFields(plan: Plan): Fields {
-  return ["RateLimit-Policy", plan.policy];
+  return plan.policy === "" ? [] : ["RateLimit-Policy", plan.policy];
 }
 
 /** `verdicts` in the order of the plan's limits; undefined: this limit was not asked, and nothing is known of it. The
@@ -28,9 +28,9 @@ export function quotaFields(plan: Plan, verdicts: readonly (Verdict | undefined)
   for (let i = 0; i < plan.limits.length; i++) {
     const verdict = verdicts[i];
     const limit = plan.limits[i];
-    if (verdict === undefined || limit === undefined) continue;
+    if (verdict === undefined || limit?.rate.enforce !== true) continue;
     items += `${items === "" ? "" : ", "}${limit.name};r=${left(verdict)};t=${reset(verdict)}`;
-    if (tightest !== undefined && !isTighter({ verdict, of: limit }, { verdict: tightest, of })) continue;
+    if (tightest !== undefined && !isTighter(verdict, tightest)) continue;
     tightest = verdict;
     of = limit;
   }
@@ -54,14 +54,8 @@ export function reset({ allowed, resetMs }: Verdict): number {
   return allowed ? Math.max(0, Math.ceil(resetMs / 1000)) : seconds(resetMs);
 }
 
-interface Told {
-  readonly verdict: Verdict;
-  readonly of: PlannedLimit | undefined;
-}
-
-/** What is enforced before what is not, a refusal before any quota, the longest one first, then the smallest quota. */
-function isTighter({ verdict: one, of }: Told, { verdict: other, of: otherOf }: Told): boolean {
-  if (of?.rate.enforce !== otherOf?.rate.enforce) return of?.rate.enforce === true;
+/** A refusal before any quota, the longest one first, then the smallest quota. */
+function isTighter(one: Verdict, other: Verdict): boolean {
   if (one.allowed !== other.allowed) return !one.allowed;
   if (one.allowed && one.remaining !== other.remaining) return one.remaining < other.remaining;
   return one.resetMs > other.resetMs;

@@ -11,35 +11,68 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
+test("three sidecars, a thousand requests each, all at once: of 250 are admitted 250", async () => {
+  const { sidecars, origin } = await threeWith({ limit: 250, deadline: "30s" });
+  // A machine that stands still for longer than a heartbeat cuts its sidecars off, and they count by themselves: what counts
+  // is the first burst in which it did not.
+  for (let burst = 1; ; burst++) {
+    const path = `/${burst}`;
+    const count = await admitted(sidecars, { each: 1000, key: path, path });
+    if ((await outcomes(sidecars, { each: 1000, path })).has("local")) continue;
+    expect([count, origin.count(path)]).toEqual([250, 250]);
+    return;
+  }
+}, 180_000);
+
 test("three sidecars admit a limit once, and once more when Redis falls silent, shared out among them", async () => {
+  const { sidecars, redis } = await threeWith({ limit: 40, deadline: "1s" });
+  await untilAllKnowOfAll(redis);
+
+  expect(await admitted(sidecars, { each: 40, key: "a" })).toBe(40);
+  redis.freeze();
+  cleanups.push(() => redis.thaw());
+  expect(await admitted(sidecars, { each: 40, key: "b" })).toBe(40);
+  expect(await admitted(sidecars, { each: 40, key: "a" })).toBe(0);
+});
+
+async function threeWith({ limit, deadline }: { limit: number; deadline: string }) {
   const redis = await startRedis();
   cleanups.push(() => redis.stop());
   const origin = await startOrigin((_request, response) => void response.end("hello"));
   cleanups.push(() => origin.close());
   const yaml = `
 origin: ${origin.url}
-store: { redis: { url: "${redis.url}", deadline: 1s } }
+store: { redis: { url: "${redis.url}", deadline: ${deadline} } }
 routes:
-  - { path: /*, rateLimit: { limit: 40, window: 10d, by: header:x-api-key } }
+  - { path: /*, rateLimit: { limit: ${limit}, window: 10d, by: header:x-api-key } }
 `;
   const sidecars = await Promise.all([1, 2, 3].map(() => startSidecarProcess(yaml)));
   for (const sidecar of sidecars) cleanups.push(() => sidecar.stop());
   await Promise.all(sidecars.map((sidecar) => sidecar.line(({ msg }) => msg === "store ok")));
-  await untilAllKnowOfAll(redis);
+  return { redis, origin, sidecars };
+}
 
-  expect(await admitted(sidecars, "a")).toBe(40);
-  redis.freeze();
-  cleanups.push(() => redis.thaw());
-  expect(await admitted(sidecars, "b")).toBe(40);
-  expect(await admitted(sidecars, "a")).toBe(0);
-});
+interface Burst {
+  readonly each: number;
+  readonly path?: string;
+}
 
-/** How many of forty requests to each of them, all at once. */
-async function admitted(sidecars: readonly SidecarProcess[], key: string): Promise<number> {
-  const ask = (sidecar: SidecarProcess) => sidecar.fetch("/", { headers: { "x-api-key": key } });
-  const answers = await Promise.all(sidecars.flatMap((sidecar) => Array.from({ length: 40 }, () => ask(sidecar))));
+/** How many of so many requests to each of them, all at once. No request fails. */
+async function admitted(
+  sidecars: readonly SidecarProcess[],
+  { each, key, path = "/" }: Burst & { key: string },
+): Promise<number> {
+  const ask = (sidecar: SidecarProcess) => sidecar.fetch(path, { headers: { "x-api-key": key } });
+  const answers = await Promise.all(sidecars.flatMap((sidecar) => Array.from({ length: each }, () => ask(sidecar))));
   for (const { status } of answers) expect([200, 429]).toContain(status);
   return answers.filter(({ status }) => status === 200).length;
+}
+
+/** What the limiters said of a burst, by the logs, once all of it is written there. */
+async function outcomes(sidecars: readonly SidecarProcess[], { each, path }: Burst): Promise<Set<unknown>> {
+  const lines = () => sidecars.flatMap((sidecar) => sidecar.lines.filter((line) => line.path === path));
+  await vi.waitUntil(() => lines().length === sidecars.length * each, { timeout: 20_000 });
+  return new Set(lines().map(({ limit }) => limit));
 }
 
 /** Each has said that it lives after all had, and so has heard of them. */

@@ -120,14 +120,23 @@ describe("a client that is excepted", () => {
 describe("a limit that is not enforced", () => {
   const dry = { id: "/", rateLimit: [rateLimit({ limit: 1, enforce: false, onStoreFailure: "deny" })] };
 
-  it("counts, tells, and says what it would have done, but refuses nothing", () => {
+  it("counts and says what it would have done, but refuses nothing, and clients are not told of it", () => {
     const { ask } = sidecars().create();
-    expect(ask(dry)).toMatchObject({ allowed: true, outcome: "allowed" });
+    expect(ask(dry)).toMatchObject({ allowed: true, outcome: "allowed", fields: [] });
     for (let i = 0; i < 2; i++) {
-      const judged = ask(dry);
-      expect(judged).toMatchObject({ allowed: true, outcome: "would-refuse", retryAfterSeconds: 0 });
-      expect(told(judged)).toEqual({ "/": { r: 0, t: 60 } });
+      expect(ask(dry)).toEqual({ allowed: true, outcome: "would-refuse", fields: [], retryAfterSeconds: 0 });
     }
+  });
+
+  it("leaves what clients are told of those that are", () => {
+    const { ask } = sidecars().create({ global: [rateLimit({ limit: 9 })] });
+    const several = { id: "/", rateLimit: [rateLimit({ limit: 1, enforce: false }), rateLimit({ limit: 5 })] };
+    ask(several);
+    const judged = ask(several);
+    expect(judged.outcome).toBe("would-refuse");
+    expect(field(judged.fields, "ratelimit-policy")).toBe('"global";q=9;w=60, "/#2";q=5;w=60');
+    expect(told(judged)).toEqual({ global: { r: 7, t: 60 }, "/#2": { r: 3, t: 60 } });
+    expect(field(judged.fields, "x-ratelimit-limit")).toBe("5");
   });
 
   it("is asked about each time: nobody is refused from memory", () => {
@@ -140,7 +149,7 @@ describe("a limit that is not enforced", () => {
   it("neither denies nor stands in the way of the others while the store is away", () => {
     const world = sidecars();
     world.away = true;
-    expect(world.create().ask(dry)).toMatchObject({ allowed: true, outcome: "store-away" });
+    expect(world.create().ask(dry)).toMatchObject({ allowed: true, outcome: "store-away", fields: [] });
   });
 
   it("says nothing of when to come back where another one refuses", () => {

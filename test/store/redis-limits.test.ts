@@ -143,6 +143,18 @@ describe("three sidecars, a thousand requests each, all at once", () => {
   });
 });
 
+test.each(ALGORITHMS)("%s: a Redis that lost the counts admits the limit once more, not twice", async (algorithm) => {
+  const store = await stores.connected();
+  const question: LimitQuestion = { key: "lost", algorithm, limit: 20, windowMs: LONG };
+  const admitted = async () => {
+    const asked = Array.from({ length: 50 }, () => store.look({ key: undefined, tags: [], limits: [question] }));
+    return (await Promise.all(asked)).filter(({ verdicts }) => verdicts?.[0]?.allowed).length;
+  };
+  expect(await admitted()).toBe(20);
+  await stores.redis.command("DEL", createRedisKeys("forebay").limit(question));
+  expect([await admitted(), await admitted()]).toEqual([20, 0]);
+});
+
 test("a verdict that comes after the deadline is told all the same", async () => {
   const store = await stores.connected({ deadline: 1000 });
   const heard: [string, Verdict][] = [];
