@@ -14,7 +14,7 @@ export interface Differences {
 }
 
 interface DifferencesOptions {
-  readonly log: Pick<Log, "info" | "warn">;
+  readonly log: Pick<Log, "debug" | "info" | "warn">;
   /** Whether a query may be shown. */
   readonly showQuery: () => boolean;
   /** Epoch ms. */

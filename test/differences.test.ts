@@ -10,7 +10,7 @@ const SHADOW = "routes: [{ path: /*, cache: { mode: shadow, ttl: 1m } }]";
 
 function watched(yaml = SHADOW, showQuery = false) {
   const lines: Details[] = [];
-  const log = { info() {}, warn: (_: string, details: Details = {}) => void lines.push(details) };
+  const log = { debug() {}, info() {}, warn: (_: string, details: Details = {}) => void lines.push(details) };
   let status: ReturnType<typeof createDifferences>["status"] | undefined;
   const world = createWorld(yaml, undefined, (now) => {
     const differences = createDifferences({ log, showQuery: () => showQuery, now });

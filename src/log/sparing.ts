@@ -1,5 +1,6 @@
 // Lines about what may come and go a thousand times a minute: the first few are written, of the rest the last one, at the
-// end of the time, saying how many more there were. So what was said last is always true.
+// end of the time, saying how many more there were. So what was said last is true, if perhaps late; at level debug each is
+// written as it comes.
 
 import type { Details, Log } from "../log.ts";
 
@@ -20,8 +21,9 @@ interface Held {
   readonly details: Details;
 }
 
-/** `log` for lines about one thing: of all that is said through it, info and warn together, only so much is written. */
-export function sparing(log: Pick<Log, Level>, { lines, windowMs } = STATES): Pick<Log, Level> {
+/** `log` for lines about one thing: of all that is said through it, info and warn together, only so much is written above
+ * level debug. */
+export function sparing(log: Pick<Log, Level | "debug">, { lines, windowMs } = STATES): Pick<Log, Level> {
   let written = 0;
   let held: Held | undefined;
   let more = 0;
@@ -31,6 +33,7 @@ export function sparing(log: Pick<Log, Level>, { lines, windowMs } = STATES): Pi
     if (written >= lines) {
       if (held !== undefined) more += 1;
       held = { level, message, details };
+      log.debug(message, details);
       return;
     }
     written += 1;

@@ -7,8 +7,11 @@ afterEach(() => void vi.useRealTimers());
 
 function make() {
   const said: [string, Details | undefined][] = [];
-  const write = (message: string, details?: Details) => void said.push([message, details]);
-  return { said, log: sparing({ info: write, warn: write }, { lines: 2, windowMs: 1000 }) };
+  const debugged: [string, Details | undefined][] = [];
+  const writeTo = (lines: typeof said) => (message: string, details?: Details) => void lines.push([message, details]);
+  const write = writeTo(said);
+  const log = sparing({ debug: writeTo(debugged), info: write, warn: write }, { lines: 2, windowMs: 1000 });
+  return { said, debugged, log };
 }
 
 test("the first lines are written at once, and those after their time again", () => {
@@ -53,4 +56,14 @@ test("what is held is written where nothing follows, and then all is quiet", () 
   vi.advanceTimersByTime(10_000);
   expect(said.map(([message]) => message)).toEqual(["a", "b", "c"]);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test("at level debug what is held is written as it comes", () => {
+  const { debugged, log } = make();
+  for (const message of ["a", "b", "c"]) log.info(message);
+  log.warn("d", { detail: "now" });
+  expect(debugged).toEqual([
+    ["c", {}],
+    ["d", { detail: "now" }],
+  ]);
 });
