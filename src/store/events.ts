@@ -2,6 +2,7 @@
 // at once and to the others in batches, over the bus (bus.ts). Off the hot path: what is frequent is counted and told
 // once a second, the rest goes into a short queue. Nothing depends on an event: those that are too many, or on their
 // way while Redis is away, are lost. Each has its sender's next number, so that whoever listens can count the lost.
+// Only changes of the breaker are told again until somebody hears: an opening comes of the same silence that loses it.
 
 import { randomBytes } from "node:crypto";
 import type { Bus } from "./bus.ts";
@@ -48,8 +49,12 @@ const SUBJECT = "events";
 /** Between two batches, and between two counts. */
 const BATCH_MS = 250;
 const COUNT_MS = 1000;
+/** Before what nobody heard is told again. */
+const RETRY_MS = 1000;
 /** More in one batch are lost. */
 const MAX_QUEUED = 100;
+/** So many of those that nobody heard are told again: an opening and its closing. */
+const MAX_KEPT = 2;
 /** Routes whose refusals are told apart within one count; the rest are counted together. */
 const MAX_COUNTED = 100;
 const OTHER_ROUTES = "…";
@@ -75,6 +80,7 @@ class Stream implements Events {
   /** By sidecar, the last number heard; those heard of last are last. */
   readonly #heard = new Map<string, number>();
   #lost = 0;
+  #isClosed = false;
 
   constructor(options: EventsOptions) {
     this.#options = options;
@@ -86,11 +92,11 @@ class Stream implements Events {
     const event: Event = { from: this.id, seq: ++this.#seq, at: this.#options.now(), what };
     this.#pass(event);
     const isFull = this.#queue.length >= MAX_QUEUED;
-    // Whoever purges waits for answers to this one: in a flood the others go before it instead.
-    if (isFull && what.kind === "purged") void this.flush();
+    // Whoever purges waits for answers to this one, and a breaker changes seldom: in a flood the others go before it.
+    if (isFull && (what.kind === "purged" || what.kind === "breaker")) void this.flush();
     else if (isFull || this.#options.bus === undefined) return event.seq;
     this.#queue.push(event);
-    this.#batchTimer ??= setTimeout(() => void this.flush(), BATCH_MS).unref();
+    this.#flushIn(BATCH_MS);
     return event.seq;
   }
 
@@ -111,7 +117,9 @@ class Stream implements Events {
     if (events.length === 0 || this.#options.bus === undefined) return 0;
     this.#queue = [];
     const message = JSON.stringify({ from: this.id, events: events.map(({ seq, at, what }) => ({ seq, at, what })) });
-    return this.#options.bus.publish(SUBJECT, message).catch(() => 0);
+    const told = await this.#options.bus.publish(SUBJECT, message).catch(() => 0);
+    if (told === 0) this.#keep(events);
+    return told;
   }
 
   listen(hear: (event: Event) => void): () => void {
@@ -124,9 +132,22 @@ class Stream implements Events {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#batchTimer);
     clearTimeout(this.#countTimer);
     this.#listeners.clear();
+  }
+
+  // Sorted, for several batches may have been under way; whoever has heard them after all passes them over.
+  #keep(unheard: readonly Event[]): void {
+    const kept = unheard.filter(({ what }) => what.kind === "breaker").slice(-MAX_KEPT);
+    if (kept.length === 0) return;
+    this.#queue = [...kept, ...this.#queue].sort((one, other) => one.seq - other.seq).slice(0, MAX_QUEUED);
+    this.#flushIn(RETRY_MS);
+  }
+
+  #flushIn(ms: number): void {
+    if (!this.#isClosed) this.#batchTimer ??= setTimeout(() => void this.flush(), ms).unref();
   }
 
   #tellCounts(): void {
@@ -141,6 +162,7 @@ class Stream implements Events {
     const batch = message.length > LONGEST_MESSAGE ? undefined : batchOf(message);
     if (batch === undefined || batch.from === this.id) return;
     for (const { seq, at, what } of batch.events) {
+      if (seq <= (this.#heard.get(batch.from) ?? 0)) continue; // told again, or overtaken and counted as lost
       this.#countLost(batch.from, seq);
       const happening = read(what); // what another version tells is not for us, and not lost either
       if (happening !== undefined) this.#pass({ from: batch.from, seq, at, what: happening });

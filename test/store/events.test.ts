@@ -12,12 +12,15 @@ class Wire implements Bus {
   readonly messages: { subject: string; message: string }[] = [];
   readonly #listeners = new Map<string, ((message: string) => void)[]>();
   isAway = false;
+  /** What was published is heard, but its sender is told that it was not. */
+  isDoubtful = false;
 
   async publish(subject: string, message: string): Promise<number> {
     if (this.isAway) throw new Error("away");
     this.messages.push({ subject, message });
     const listeners = this.#listeners.get(subject) ?? [];
     for (const hear of listeners) hear(message);
+    if (this.isDoubtful) throw new Error("lost on the way back");
     return listeners.length;
   }
 
@@ -46,18 +49,20 @@ afterEach(() => {
 });
 
 const STORED = { kind: "stored", count: 1 } as const;
+const OPENED = { kind: "breaker", open: true, reason: "away" } as const;
+const CLOSED = { kind: "breaker", open: false, reason: "" } as const;
 
 describe("events", () => {
   it("reach their own process at once, and the others in one message after a while", () => {
     const own: Event[] = [];
     one.listen((event) => own.push(event));
     one.tell(STORED);
-    one.tell({ kind: "breaker", open: true, reason: "away" });
+    one.tell(OPENED);
     expect(own.map(({ seq }) => seq)).toEqual([1, 2]);
     expect(heard).toEqual([]);
     vi.advanceTimersByTime(250);
     expect(heard).toEqual(own);
-    expect(own[1]).toEqual({ from: "one", seq: 2, at: 1000, what: { kind: "breaker", open: true, reason: "away" } });
+    expect(own[1]).toEqual({ from: "one", seq: 2, at: 1000, what: OPENED });
     expect(bus.messages).toHaveLength(1);
   });
 
@@ -111,6 +116,81 @@ describe("events", () => {
     vi.advanceTimersByTime(250);
     expect(heard.map(({ seq }) => seq)).toEqual([1, 4]);
     expect(two.lost()).toBe(2);
+  });
+
+  it("of the breaker are told again until somebody hears, in order, between them what was lost", async () => {
+    one.tell(STORED);
+    vi.advanceTimersByTime(250);
+    bus.isAway = true;
+    for (const what of [STORED, OPENED, STORED]) one.tell(what);
+    await vi.advanceTimersByTimeAsync(5000);
+    bus.isAway = false;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(heard.map(({ seq }) => seq)).toEqual([1, 3]);
+    one.tell(CLOSED);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(heard.map(({ seq, what }) => [seq, what])).toEqual([
+      [1, STORED],
+      [3, OPENED],
+      [5, CLOSED],
+    ]);
+    expect(two.lost()).toBe(2);
+    expect(bus.messages).toHaveLength(3);
+  });
+
+  it("of the breaker are told again in their order where several batches fail", async () => {
+    const first = Promise.withResolvers<number>();
+    const second = Promise.withResolvers<number>();
+    vi.spyOn(bus, "publish").mockReturnValueOnce(first.promise).mockReturnValueOnce(second.promise);
+    for (const what of [OPENED, CLOSED]) {
+      one.tell(what);
+      void one.flush();
+    }
+    first.reject(new Error("away"));
+    await vi.advanceTimersByTimeAsync(0);
+    second.reject(new Error("away"));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(heard.map(({ what }) => what)).toEqual([OPENED, CLOSED]);
+  });
+
+  it("of the breaker that were heard without their sender knowing are heard once", async () => {
+    bus.isDoubtful = true;
+    one.tell(OPENED);
+    await vi.advanceTimersByTimeAsync(3000);
+    bus.isDoubtful = false;
+    one.tell(CLOSED);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(heard.map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(two.lost()).toBe(0);
+  });
+
+  it("of the breaker are kept to the last two, and make no batch longer than others read", async () => {
+    bus.isAway = true;
+    for (const what of [OPENED, CLOSED, OPENED, CLOSED]) one.tell(what);
+    const told = one.flush();
+    for (let i = 0; i < 100; i++) one.tell(STORED);
+    await told;
+    bus.isAway = false;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(heard.slice(0, 3).map(({ seq }) => seq)).toEqual([3, 4, 5]);
+    expect(heard).toHaveLength(100);
+  });
+
+  it("of the breaker are told in a flood of writes, too", () => {
+    for (let i = 0; i < 500; i++) one.tell(STORED);
+    one.tell(OPENED);
+    vi.advanceTimersByTime(250);
+    expect(heard).toHaveLength(101);
+    expect(heard.at(-1)?.what).toEqual(OPENED);
+  });
+
+  it("that nobody heard leave no timer when all is closed", async () => {
+    bus.isAway = true;
+    one.tell(OPENED);
+    const told = one.flush();
+    one.close();
+    expect(await told).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("of a sidecar not heard of before begin wherever they begin", () => {
