@@ -5,6 +5,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { configurationTable } from "../src/config/table.ts";
 import { metricsTable } from "../src/metrics/catalogue.ts";
+import { mutations } from "./coherence/mutations.ts";
+import { aclOf, FOR_CLUSTER, FOR_DATABASE, FOR_WAIT, sentinelAcl } from "./support/redis-acl.ts";
 
 const README = new URL("../README.md", import.meta.url);
 const SECTION = /(<!-- configuration:begin -->\n)([\s\S]*?)(<!-- configuration:end -->)/;
@@ -31,6 +33,24 @@ test("the table of metrics is the catalogue's", () => {
     );
   }
   expect(METRICS.exec(readFileSync(README, "utf8"))?.[2]).toBe(metricsTable());
+});
+
+test("the rights of an ACL user are those that the suite runs with", () => {
+  const text = readFileSync(README, "utf8");
+  const lines = [...text.matchAll(/^ACL SETUSER .*$/gm)].map(([line]) => line.replace(">SECRET", ">secret"));
+  expect(lines).toEqual([aclOf().join(" "), sentinelAcl().join(" ")]);
+  const [, besides = ""] = /^Of an ACL user this is enough \((.*)\):$/m.exec(text) ?? [];
+  const additions = [...besides.matchAll(/`(\+[^`]+)`/g)].map(([, rights]) => rights);
+  const added = [FOR_DATABASE, FOR_WAIT, FOR_CLUSTER];
+  expect(additions).toEqual(added.map((commands) => commands.map((command) => `+${command}`).join(" ")));
+});
+
+test("the table of what the checker finds names every mutation, in its own words", () => {
+  const [, table = ""] = /<!-- mutations -->([\s\S]*?)<!-- mutations:end -->/.exec(readFileSync(README, "utf8")) ?? [];
+  const named = [...table.matchAll(/^\| (.+) \| `([\w-]+)` \| [\d.]+ s \|/gm)].map(
+    ([, words, name]) => `${name}: ${words}`,
+  );
+  expect(named).toEqual(mutations.map(({ name, mechanism }) => `${name}: ${mechanism}`));
 });
 
 test("every command that the README names is a script of package.json", () => {

@@ -27,7 +27,7 @@ const sentinel = mapping({
   name: name("a name", "mymaster").describe("What the sentinels call the master."),
   nodes: list(redisNode(26_379), 64, "[10.0.0.5:26379]")
     .min(1, { error: () => "is empty; write it as [10.0.0.5:26379]" })
-    .describe("host:port of the sentinels; more than one, so that one may be missing."),
+    .describe("host:port of every sentinel, three or more, and of none that was taken out of service."),
   username: user().optional().describe("At the sentinels, where they ask for it."),
   password: secret().optional().describe("At the sentinels."),
 });

@@ -1,12 +1,12 @@
-// Which node of a Redis Cluster serves which slot, and above all: which serves the fence? Several nodes are asked together,
-// because each knows only what it has heard: one that was cut off goes on naming itself. What counts is the view of a node
-// that finds the cluster in order, and of those the one with the highest epoch, which every failover and every slot that
-// moves raises. More than half of those asked are waited for, so that a silent one delays nobody. Who is named is looked
-// at before it is used (server-info.ts); a wrong view is mended by the next MOVED, or within a second.
+// Which node of a Redis Cluster serves which slot, and above all: which serves the fence? Several nodes are asked together.
+// What counts is the view of one that finds the cluster in order, and of those the one with the highest epoch, which every
+// failover and every slot that moves raises. Who is named is looked at before it is used (server-info.ts); a wrong view is
+// mended by the next MOVED, or within a second.
 
+import { type Asked, createGuides, type Means, mostNamed, mostOf, unlessLate } from "./guides.ts";
 import { hashSlot } from "./hash-slot.ts";
-import { type Asked, type Place, placeOf, placeText } from "./sentinels.ts";
-import { StoreUnavailable, within } from "./unavailable.ts";
+import { type Place, placeOf, placeText } from "./place.ts";
+import { StoreUnavailable, textOf } from "./unavailable.ts";
 
 /** host:port of a master. */
 export type Node = string;
@@ -25,12 +25,6 @@ export interface ClusterMap {
   /** Called whenever it has been asked for anew. */
   onChange(listener: () => void): void;
   close(): void;
-}
-
-interface Means {
-  connect(place: Place, signal: AbortSignal): Promise<Asked>;
-  /** Ms for one node to answer in. */
-  readonly patienceMs: number;
 }
 
 /** What one node believes. */
@@ -54,9 +48,8 @@ const MASTERS_ASKED = 3;
 const SEEDS_ASKED = 2;
 
 /** `seeds` are host:port of any nodes. Nothing is asked yet. */
-export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }: Means): ClusterMap {
-  /** Connected. */
-  const kept = new Map<Node, Asked>();
+export function createClusterMap(seeds: readonly Node[], means: Means): ClusterMap {
+  const guides = createGuides(viewOf, means);
   const listeners: (() => void)[] = [];
   let bySlot: (Node | undefined)[] = [];
   let masters = new Set<Node>();
@@ -76,12 +69,16 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
     const others = seeds.filter((seed) => !known.includes(seed));
     // Before anything is known all may have to be tried; there are no more than the configuration names. Then rather
     // those that answered last: whoever is drawn anew each time would have to be connected to each time.
-    const asked = [...known, ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED, (node) => kept.has(node)))];
-    for (const node of kept.keys()) if (!asked.includes(node) && !masters.has(node)) drop(node);
-    const view = best(await mostOf(asked.map(ask)));
+    const kept = guides.kept();
+    const asked = [
+      ...known,
+      ...(known.length === 0 ? others : drawn(others, SEEDS_ASKED, (node) => kept.includes(node))),
+    ];
+    for (const node of kept) if (!asked.includes(node) && !masters.has(node)) guides.drop(node);
+    const view = best(await mostOf(asked.map(guides.ask), silenceOf), bySlot[FENCE]);
     take(view);
     // Of those that may be cut off from the rest, others are drawn next time.
-    if (!view.isSound) for (const node of asked) if (!masters.has(node)) drop(node);
+    if (!view.isSound) for (const node of asked) if (!masters.has(node)) guides.drop(node);
     for (const listener of listeners) listener();
   }
 
@@ -89,43 +86,6 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
     bySlot = new Array<Node | undefined>(SLOTS);
     masters = new Set(served.map(({ node }) => node));
     for (const { first, last, node } of served) bySlot.fill(node, first, last + 1);
-  }
-
-  async function ask(node: Node): Promise<View> {
-    const known = kept.get(node);
-    if (known !== undefined) {
-      try {
-        return await viewOf(known, node);
-      } catch {
-        drop(node); // the connection may be an old one
-      }
-    }
-    const asked = await connect(placeOf(node), AbortSignal.timeout(patienceMs));
-    try {
-      const view = await viewOf(asked, node);
-      drop(node); // another question may have been as far
-      if (!isClosed) kept.set(node, asked);
-      return view;
-    } finally {
-      if (kept.get(node) !== asked) setImmediate(() => asked.destroy());
-    }
-  }
-
-  async function viewOf(asked: Asked, node: Node): Promise<View> {
-    const replies = [asked.sendCommand(["CLUSTER", "INFO"]), asked.sendCommand(["CLUSTER", "SLOTS"])];
-    const [info, slots] = await within(Promise.all(replies), patienceMs);
-    const fact = (name: string) => new RegExp(`^${name}:(\\w+)`, "m").exec(String(info))?.[1];
-    return {
-      isSound: fact("cluster_state") === "ok",
-      epoch: Number(fact("cluster_current_epoch") ?? 0),
-      served: Array.isArray(slots) ? slots.flatMap((range) => servedIn(range, placeOf(node).host)) : [],
-    };
-  }
-
-  function drop(node: Node): void {
-    const asked = kept.get(node);
-    kept.delete(node);
-    if (asked) setImmediate(() => asked.destroy());
   }
 
   function refresh(): void {
@@ -139,12 +99,7 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
 
   return {
     async master(signal) {
-      const learnt = learn();
-      await new Promise<void>((resolve, reject) => {
-        const late = () => reject(new StoreUnavailable("no node of the Redis Cluster answered in time"));
-        signal.addEventListener("abort", late, { once: true });
-        learnt.then(resolve, reject);
-      });
+      await unlessLate(learn(), signal, "no node of the Redis Cluster answered in time");
       const node = bySlot[FENCE];
       if (node === undefined) throw new StoreUnavailable("no node of the Redis Cluster serves the slot of the fence");
       return placeOf(node);
@@ -160,7 +115,7 @@ export function createClusterMap(seeds: readonly Node[], { connect, patienceMs }
     close() {
       isClosed = true;
       clearTimeout(timer);
-      for (const node of [...kept.keys()]) drop(node);
+      guides.close();
     },
   };
 }
@@ -189,35 +144,35 @@ function hostIn(host: unknown, more: unknown): string | undefined {
   return typeof host === "string" && host !== "" && host !== "?" ? host : undefined;
 }
 
-function best(views: readonly View[]): View {
-  return views.reduce((one, other) => {
-    if (one.isSound !== other.isSound) return one.isSound ? one : other;
-    return other.epoch > one.epoch ? other : one;
-  });
+async function viewOf(asked: Asked, node: Node): Promise<View> {
+  const replies = [asked.sendCommand(["CLUSTER", "INFO"]), asked.sendCommand(["CLUSTER", "SLOTS"])];
+  const [info, slots] = await Promise.all(replies);
+  const fact = (name: string) => new RegExp(`^${name}:(\\w+)`, "m").exec(String(info))?.[1];
+  return {
+    isSound: fact("cluster_state") === "ok",
+    epoch: Number(fact("cluster_current_epoch") ?? 0),
+    served: Array.isArray(slots) ? slots.flatMap((range) => servedIn(range, placeOf(node).host)) : [],
+  };
 }
 
-/** The answers of more than half, or of all that answer at all; rejects where none does. */
-function mostOf(asked: readonly Promise<View>[]): Promise<View[]> {
-  return new Promise((resolve, reject) => {
-    const views: View[] = [];
-    let missing = asked.length;
-    const settled = (failure?: unknown) => {
-      missing--;
-      if (views.length * 2 > asked.length || (missing === 0 && views.length > 0)) resolve(views);
-      else if (missing === 0) reject(silenceOf(failure));
-    };
-    for (const each of asked) {
-      each.then((view) => {
-        views.push(view);
-        settled();
-      }, settled);
-    }
-  });
+/** Where several are equal, one that has the fence where most have it, or where it was: nodes may call one master by
+ * different names. */
+function best(views: readonly [View, ...View[]], fence: Node | undefined): View {
+  const [first] = views.toSorted(
+    (one, other) => Number(other.isSound) - Number(one.isSound) || other.epoch - one.epoch,
+  );
+  const equals = views.filter(({ isSound, epoch }) => isSound === first?.isSound && epoch === first.epoch);
+  const names = equals.map(fenceIn).filter((name) => name !== undefined);
+  const name = mostNamed(names, fence);
+  return equals.find((view) => fenceIn(view) === name) ?? views[0];
 }
 
-function silenceOf(failure: unknown): StoreUnavailable {
-  const text = failure instanceof Error ? failure.message || (failure as { code?: string }).code : String(failure);
-  return new StoreUnavailable(`no node of the Redis Cluster answers: ${text}`, { cause: failure });
+function fenceIn({ served }: View): Node | undefined {
+  return served.find(({ first, last }) => first <= FENCE && FENCE <= last)?.node;
+}
+
+function silenceOf([cause]: readonly unknown[]): StoreUnavailable {
+  return new StoreUnavailable(`no node of the Redis Cluster answers: ${textOf(cause)}`, { cause });
 }
 
 function drawn(nodes: readonly Node[], count: number, isFirst = (_: Node) => false): Node[] {

@@ -11,7 +11,7 @@
 import { AS_BYTES, type Client, type Dialled, type Dialler } from "./redis-client.ts";
 import type { RedisTally } from "./redis-tally.ts";
 import type { Sender } from "./scripts.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { notConnected, StoreUnavailable } from "./unavailable.ts";
 
 /** Between heartbeats. */
 export const BEAT_MS = 250;
@@ -19,7 +19,7 @@ export const BEAT_MS = 250;
 export const FRESH_MS = BEAT_MS + 500;
 // Unanswered for 2 s: the other end may be gone without a word (half-open TCP).
 const GIVEN_UP_MS = BEAT_MS + 2000;
-// An attempt to connect and the wait before the next must both end well within `settle`.
+// With the wait before the next it must end well within `settle`.
 export const ATTEMPT_MS = 500;
 const BACKOFF_MS = 200;
 
@@ -91,6 +91,7 @@ export function openConnections(options: ConnectionsOptions): Connections {
   };
   const timer = setInterval(() => {
     for (const line of kept) line.tick();
+    if (waiter && isBehind(waiter, lines)) waiter.leave("it leads to another Redis process than the others");
     // With each beat: a master that was replaced may take writes and answer for seconds, and must be left within FRESH_MS,
     // when those that have left it begin to acknowledge writes (reach.ts).
     dialler.master?.().then(
@@ -169,19 +170,19 @@ export class OpenLine implements Line {
   }
 
   send(words: readonly (string | Buffer)[]): Promise<unknown> {
-    return this.#client?.sendCommand(words) ?? notOpen();
+    return this.#client?.sendCommand(words) ?? notConnected();
   }
 
   sendForBytes(words: readonly (string | Buffer)[]): Promise<unknown> {
-    return this.#client?.sendCommand(words, AS_BYTES) ?? notOpen();
+    return this.#client?.sendCommand(words, AS_BYTES) ?? notConnected();
   }
 
   subscribe(channel: string, hear: Hear): Promise<void> {
-    return this.#client?.subscribe(channel, hear) ?? notOpen();
+    return this.#client?.subscribe(channel, hear) ?? notConnected();
   }
 
   unsubscribe(channel: string, hear: Hear): Promise<void> {
-    return this.#client?.unsubscribe(channel, hear) ?? notOpen();
+    return this.#client?.unsubscribe(channel, hear) ?? notConnected();
   }
 
   tick(): void {
@@ -293,6 +294,6 @@ function isOfOtherNode(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith("MOVED ");
 }
 
-function notOpen(): Promise<never> {
-  return Promise.reject(new StoreUnavailable("not connected to Redis"));
+function isBehind(waiter: Line, lines: readonly Line[]): boolean {
+  return lines.every((line) => line.process !== waiter.process && line.openedAt > waiter.openedAt);
 }

@@ -1,15 +1,16 @@
 // What becomes of a write's invalidation, whatever happens? It is noted before the write goes out, so that others
-// invalidate for a process that dies; given to Redis when the write has ended; kept while Redis cannot take it, and
-// replayed. Giving it twice does no harm. Nothing here is forgotten: what is too much to keep becomes "everything".
+// invalidate for a process that dies (notes.ts); given to Redis when the write has ended; kept while Redis cannot take it,
+// and replayed. Giving it twice does no harm. Nothing here is forgotten: what is too much to keep becomes "everything".
 
 import { randomUUID } from "node:crypto";
 import type { Line } from "./connections.ts";
 import { FLOOR_SLOT, slotOf } from "./fence.ts";
 import type { HighestClock } from "./highest-clock.ts";
+import { createNotes, type Notes } from "./notes.ts";
 import type { Reach } from "./reach.ts";
 import type { RedisKeys } from "./redis-keys.ts";
 import type { Replicas } from "./replicas.ts";
-import { INVALIDATE, NOTE, run, type Script, SOFTEN, SWEEP } from "./scripts.ts";
+import { INVALIDATE, run, SOFTEN } from "./scripts.ts";
 import type { Notice, PurgeOptions, Write, WriteEnd } from "./store.ts";
 
 export interface Journal {
@@ -18,7 +19,7 @@ export interface Journal {
   purge(tags: readonly string[] | undefined, options?: PurgeOptions): Promise<number | undefined>;
   /** Sends what is owed; rejects where Redis does not take it. */
   replay(): Promise<void>;
-  /** To be called often: renews the lines of this process, and once a second looks for those of dead ones. */
+  /** To be called often: tells Redis what is owed, and keeps the notes. */
   tick(): void;
   /** How many invalidations Redis has not taken yet. */
   owed(): number;
@@ -55,10 +56,7 @@ interface Invalidation {
   readonly wakes: Set<(clock: number) => void>;
 }
 
-const SWEEP_MS = 1000;
 const NO_LINE = "";
-const SWEPT_AT_ONCE = 100;
-const LINES_PER_COMMAND = 500;
 const SENT_AT_ONCE = 200;
 // More than this is a purge by another name.
 const MAX_TAGS = 1000;
@@ -69,17 +67,16 @@ export function createJournal(options: JournalOptions): Journal {
 
 class Writing implements Journal {
   readonly #options: JournalOptions;
+  readonly #notes: Notes;
   readonly #owner = randomUUID();
   #count = 0;
-  readonly #underWay = new Set<string>();
   #owed = new Set<Invalidation>();
   /** On a connection that was not lost with the others. */
   #isTelling = false;
-  #sweptAt = 0;
-  #renewedAt = 0;
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.#notes = createNotes(options);
   }
 
   owed(): number {
@@ -92,14 +89,12 @@ class Writing implements Journal {
     const write = (noted: boolean): Write => ({
       noted,
       commit: (end = {}) => this.#commit(tags, { line, ...end }),
-      discard: () => this.#discard(line),
+      discard: () => this.#notes.discard(line),
     });
-    const { reach, maxOwed, leaseMs, deadline } = this.#options;
-    if (!reach.mayWrite() || this.#underWay.size >= maxOwed) return write(false);
-    this.#underWay.add(line);
-    const noted = this.#run(NOTE, [this.#options.keys.journal], [String(leaseMs), line]);
+    const noted = this.#notes.add(line);
+    if (noted === undefined) return write(false);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(write(false)), deadline);
+      const timer = setTimeout(() => resolve(write(false)), this.#options.deadline);
       const answer = (isNoted: boolean) => {
         clearTimeout(timer);
         resolve(write(isNoted));
@@ -130,26 +125,15 @@ class Writing implements Journal {
   }
 
   tick(): void {
-    const { reach, leaseMs } = this.#options;
-    if (!reach.mayWrite()) {
-      this.#tellOwed();
-      return;
-    }
-    const now = performance.now();
-    if (now - this.#renewedAt >= leaseMs / 3) {
-      this.#renewedAt = now;
-      this.#renew();
-    }
-    if (now - this.#sweptAt >= SWEEP_MS) {
-      this.#sweptAt = now;
-      this.#sweep();
-    }
+    this.#notes.tick();
+    this.#tellOwed();
   }
 
   /** What was kept while no connection could take it: one may by now, though the others are not back. */
   #tellOwed(): void {
     const { reach } = this.#options;
-    const line = this.#owed.size > 0 && !this.#isTelling ? reach.teller() : undefined;
+    if (this.#owed.size === 0 || this.#isTelling || reach.mayWrite()) return;
+    const line = reach.teller();
     if (line === undefined) return;
     this.#isTelling = true;
     this.replay(line)
@@ -170,9 +154,8 @@ class Writing implements Journal {
     { line, mayGoOn = false, also = [] }: WriteEnd & { line: string },
   ): Promise<void> {
     const tags = noted && bounded([...noted, ...also]);
-    this.#underWay.delete(line);
-    // The line of a write that may go on is left to be swept, as if its process had died.
-    if (mayGoOn) this.#note([line]);
+    if (mayGoOn) this.#notes.leave(line);
+    else this.#notes.drop(line);
     await this.#invalidate(tags, { line: mayGoOn ? NO_LINE : line, soft: false });
   }
 
@@ -182,7 +165,7 @@ class Writing implements Journal {
   ): Promise<number | undefined> {
     const { reach, clock } = this.#options;
     const invalidation = this.#owe(tags, how);
-    const line = reach.mayWrite() ? this.#options.line : reach.teller();
+    const line = reach.teller();
     if (line) this.#send(invalidation, line).catch((error) => reach.distrust(error));
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
@@ -194,12 +177,6 @@ class Writing implements Journal {
   /** To be called as soon as Redis has answered. */
   #onReplicas(): Promise<void> | undefined {
     return this.#options.replicas?.confirm(this.#options.line.process);
-  }
-
-  #discard(line: string): void {
-    this.#underWay.delete(line);
-    const discarded = this.#options.line.send(["ZREM", this.#options.keys.journal, line]);
-    discarded.catch(() => {}); // then others sweep it, which costs a fetch
   }
 
   #owe(tags: readonly string[] | undefined, how: Pick<Invalidation, "line" | "soft">): Invalidation {
@@ -254,35 +231,6 @@ class Writing implements Journal {
 
   #tell({ tags, soft }: Invalidation, clock: number): void {
     this.#options.tell(soft ? { clock, tags, soft } : { clock, tags });
-  }
-
-  #renew(): void {
-    const all = [...this.#underWay];
-    for (let i = 0; i < all.length; i += LINES_PER_COMMAND) {
-      this.#note(all.slice(i, i + LINES_PER_COMMAND)); // tried again well before their deadline
-    }
-  }
-
-  /** For as long as it goes: what cannot be noted now is not waited for. */
-  #note(lines: readonly string[]): void {
-    const args = [String(this.#options.leaseMs), ...lines];
-    this.#run(NOTE, [this.#options.keys.journal], args).catch(() => {});
-  }
-
-  #sweep(): void {
-    const { keys, clock } = this.#options;
-    const args = [String(clock.value()), keys.invalidated, String(SWEPT_AT_ONCE)];
-    const swept = this.#run(SWEEP, [keys.fence, keys.journal], args);
-    swept.then(
-      (count) => {
-        if (count === SWEPT_AT_ONCE) this.#sweptAt = 0; // there may be more
-      },
-      () => {},
-    );
-  }
-
-  #run(script: Script, keys: string[], args: string[]): Promise<unknown> {
-    return run(this.#options.line, script, { keys, args });
   }
 
   #slotsOf(tags: readonly string[] | undefined): number[] {

@@ -17,7 +17,8 @@ export interface Reach {
   isSettling(): boolean;
   /** Invalidations are taken. */
   mayWrite(): boolean;
-  /** On which Redis is to be told of an invalidation although it may not be read: others may be reading it. undefined: on none. */
+  /** On which Redis is to be told of an invalidation, perhaps although it may not be read: others may be reading it. undefined: on
+   * none. */
   teller(): Line | undefined;
   /** Ms that an invalidation is still to be waited for: until everybody must have noticed the outage. */
   patience(): number;
@@ -55,6 +56,10 @@ export interface ReachOptions {
 }
 
 const SILENT = "Redis does not answer";
+const APART = "the connections lead to different Redis processes";
+/** Where an address leads to several for good, new connections mend nothing: then they are made anew ever more rarely. */
+const APART_MS = 500;
+const LONGEST_APART_MS = 10_000;
 const RETRY_MS = 250;
 const LARGEST_PROCESS = 2 ** 52;
 
@@ -81,6 +86,9 @@ class Reaching implements Reach {
   #process = 0;
   /** The one that took what was last written; 0: none yet. */
   #before = 0;
+  /** When the connections were last made anew because they led apart, and for how long they are not again. */
+  #apartAt = 0;
+  #apartMs = 0;
   #unavailable = new StoreUnavailable("connecting to Redis");
 
   constructor(options: ReachOptions) {
@@ -104,11 +112,12 @@ class Reaching implements Reach {
     return this.#stage === "replaying" || this.#stage === "settling" || this.#stage === "ok";
   }
 
-  // Some connections are lost, but not this one: it was open before the outage, and Redis has taken what was written on it
+  // In an outage: some connections are lost, but not this one: it was open before, and Redis has taken what was written on it
   // ever since. So it is the one that the others read, and an invalidation is as good on it as before.
   teller(): Line | undefined {
-    if (this.#stage !== "out" || !this.#isCutOff || this.#isNew) return undefined;
     const { lines } = this.#options.connections();
+    if (this.mayWrite()) return lines[0];
+    if (this.#stage !== "out" || !this.#isCutOff || this.#isNew) return undefined;
     return lines.find((line) => line.isFresh() && line.openedAt < this.#outSince);
   }
 
@@ -120,7 +129,7 @@ class Reaching implements Reach {
     if (this.#stage === "closed") return 0;
     // One that has never been connected may be the only one that is not: the others have noticed nothing. And while this
     // one waits to tell what it kept, others may read already.
-    if (this.mayWrite() || this.#isNew || this.#stage === "vouching" || this.teller()) return writeDeadline;
+    if (this.#isNew || this.#stage === "vouching" || this.teller()) return writeDeadline;
     // Where a Redis does not do what it must, its answers say nothing of that.
     const since = this.#isCutOff ? Math.max(this.#outSince, connections().heardAt()) : this.#outSince;
     return Math.max(0, Math.min(writeDeadline, since + writeDeadline - performance.now()));
@@ -212,6 +221,7 @@ class Reaching implements Reach {
     this.#enter("settling", "Redis answers: waiting until everybody has told it what it missed");
     this.#timer = setTimeout(() => {
       this.#enter("ok", "Redis answers");
+      this.#apartMs = 0;
       this.#reason = SILENT;
       this.#options.changed("ok", this.detail);
       this.#isReady();
@@ -228,11 +238,19 @@ class Reaching implements Reach {
     }, RETRY_MS);
   }
 
-  // One that does not tell who it is counts as another each time.
+  // One that does not tell who it is counts as another each time. Where they differ, an address leads elsewhere by now, or
+  // one of them could not be asked.
   #identify(): number {
-    const { lines, subscriber } = this.#options.connections();
+    const { lines, subscriber, leave } = this.#options.connections();
     const [process, ...others] = new Set([...lines, subscriber].map((line) => line.process));
-    if (others.length > 0) throw new StoreUnavailable("the connections lead to different Redis processes");
+    if (others.length > 0) {
+      if (performance.now() - this.#apartAt >= this.#apartMs) {
+        this.#apartMs = Math.min(LONGEST_APART_MS, Math.max(APART_MS, 2 * this.#apartMs));
+        this.#apartAt = performance.now();
+        leave(APART);
+      }
+      throw new StoreUnavailable(APART);
+    }
     return process ?? 1 + Math.floor(Math.random() * LARGEST_PROCESS);
   }
 

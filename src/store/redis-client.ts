@@ -5,9 +5,10 @@
 // another process, which is what the store must know.
 
 import { readFileSync } from "node:fs";
-import { RESP_TYPES, RedisClient } from "@redis/client";
+import { ErrorReply, RESP_TYPES, RedisClient } from "@redis/client";
 import { type ClusterMap, createClusterMap } from "./cluster-map.ts";
-import { createSentinels, type Place, placeText, type SentinelOptions } from "./sentinels.ts";
+import { type Place, placeText } from "./place.ts";
+import { createSentinels, type SentinelOptions } from "./sentinels.ts";
 import { readServerInfo, type ServerInfo } from "./server-info.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
@@ -79,7 +80,7 @@ export function createDialler(options: ServerOptions, attemptMs: number): Dialle
 
   function asking(as: Parameters<typeof credentials>[0]) {
     return (place: Place, signal: AbortSignal): Promise<Client> => {
-      const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...place, ...alone(attemptMs) };
+      const socket = { ...(tls ? { ...secure(tls), tls: true as const } : {}), ...place, ...alone(patienceMs) };
       return connected(newClient({ RESP: 2, ...credentials(as), socket }), signal);
     };
   }
@@ -88,12 +89,14 @@ export function createDialler(options: ServerOptions, attemptMs: number): Dialle
     const at = place ?? (await guides?.master(signal));
     const client = await speaking(() => create(at), signal);
     signal.addEventListener("abort", () => client.destroy());
-    const info = readServerInfo(await client.sendCommand(["INFO"]).catch(() => undefined), cluster !== undefined);
-    if (info.refusal !== undefined) {
-      client.destroy();
+    try {
+      const info = readServerInfo(await client.sendCommand(["INFO"]).catch(nothingTold), cluster !== undefined);
+      if (info.refusal === undefined) return { ...info, client, protocol, master: at && placeText(at) };
       throw new StoreUnavailable(at ? `${placeText(at)}: ${info.refusal}` : info.refusal);
+    } catch (error) {
+      client.destroy();
+      throw error;
     }
-    return { ...info, client, protocol, master: at && placeText(at) };
   }
 
   // Redis speaks RESP3 since 6.0. Proxies in front of it, and those who renamed HELLO, may not.
@@ -116,17 +119,23 @@ export function createDialler(options: ServerOptions, attemptMs: number): Dialle
   };
 }
 
-// Its losses are told by its "error" events from then on.
+// Its losses are told by its "error" events from then on. Destroyed before it has a socket, a client gets one all the same,
+// and waits for whoever is at the other end: neither that nor the library's own time is waited for.
 async function connected(client: Client, signal: AbortSignal): Promise<Client> {
-  const abort = () => client.destroy();
   signal.throwIfAborted();
+  const late = Promise.withResolvers<never>();
+  const abort = () => {
+    client.destroy();
+    late.reject(new StoreUnavailable("no answer in time"));
+  };
   signal.addEventListener("abort", abort, { once: true });
   client.on("error", () => {}); // connect() rejects with it
+  client.on("connect", () => signal.aborted && client.destroy());
   try {
-    await client.connect();
+    await Promise.race([client.connect(), late.promise]);
     return client;
   } catch (error) {
-    setImmediate(abort);
+    setImmediate(() => client.destroy());
     throw error;
   } finally {
     signal.removeEventListener("abort", abort);
@@ -170,6 +179,12 @@ function pem(file: string, what: string): Buffer {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StoreUnavailable(`store.redis.tls.${what} cannot be read: ${reason}`, { cause });
   }
+}
+
+/** Some do not let everybody ask, or know no INFO, and say so in words of their own. What may be over at the next attempt is
+ * another matter. */
+function nothingTold(error: unknown): undefined {
+  if (!(error instanceof ErrorReply) || /^(BUSY|LOADING|NOAUTH)/.test(error.message)) throw error;
 }
 
 function isOfProtocol(error: unknown): boolean {

@@ -11,10 +11,10 @@
 import { type ClusterMap, type Node, redirectionIn } from "./cluster-map.ts";
 import { BEAT_MS, type Hear, type Line, OpenLine } from "./connections.ts";
 import { hashSlot } from "./hash-slot.ts";
+import { placeOf } from "./place.ts";
 import type { Dialler } from "./redis-client.ts";
 import type { RedisTally } from "./redis-tally.ts";
 import { type Sender, tellAll } from "./scripts.ts";
-import { placeOf } from "./sentinels.ts";
 import { StoreUnavailable } from "./unavailable.ts";
 
 export interface Routing {

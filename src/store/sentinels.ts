@@ -1,13 +1,11 @@
-// Which Redis is the master now? Whichever sentinel answers first says so; the one that did is asked again next time.
-// A sentinel may lag behind the others for some seconds after a failover: what it names is looked at before it is used
+// Which Redis is the master now? All sentinels are asked together, and of what they said lately the newest configuration
+// counts, as among themselves: every failover gives it a higher epoch. So one that was cut off, or came back with an old
+// file, leads nobody away from a master that another one names. Whoever is named is looked at before it is used
 // (server-info.ts), and asked for again every now and then (connections.ts).
 
-import { StoreUnavailable, within } from "./unavailable.ts";
-
-export interface Place {
-  readonly host: string;
-  readonly port: number;
-}
+import { type Asked, createGuides, type Means, mostNamed, mostOf, unlessLate } from "./guides.ts";
+import { type Place, placeOf, placeText } from "./place.ts";
+import { StoreUnavailable, textOf } from "./unavailable.ts";
 
 export interface SentinelOptions {
   /** What the sentinels call the master. */
@@ -25,109 +23,119 @@ export interface Sentinels {
   close(): void;
 }
 
-/** A connection to whoever knows where Redis is. */
-export interface Asked {
-  sendCommand(words: readonly string[]): Promise<unknown>;
-  destroy(): void;
+/** What one of them believes. */
+interface View {
+  /** Of its configuration; undefined: it does not tell. */
+  readonly epoch: number | undefined;
+  /** host:port. */
+  readonly master: string;
 }
 
-interface Means {
-  connect(place: Place, signal: AbortSignal): Promise<Asked>;
-  /** Ms for one sentinel to answer in. */
-  readonly patienceMs: number;
+interface Sentinel {
+  readonly node: string;
+  isAsked: boolean;
+  /** The last answer, and when it came; monotonic ms. */
+  view: View | undefined;
+  heardAt: number;
+  /** How many questions have failed since, when the last one did, and why. */
+  failures: number;
+  failedAt: number;
+  reason: unknown;
 }
 
-export function createSentinels({ name, nodes }: SentinelOptions, { connect, patienceMs }: Means): Sentinels {
-  /** The one that answered last; connected. */
-  let known: Asked | undefined;
+/** The one that made the new master may be silent for a moment before the others have heard of it (2 s). */
+const REMEMBERED_MS = 5000;
+/** Until one that failed twice is asked again, while another one answers. */
+const REST_MS = 1000;
+
+export function createSentinels({ name, nodes }: SentinelOptions, means: Means): Sentinels {
+  const guides = createGuides(look, means);
+  const sentinels = nodes.map((node): Sentinel => {
+    return { node, isAsked: false, view: undefined, heardAt: 0, failures: 0, failedAt: 0, reason: undefined };
+  });
+  let named: string | undefined;
   let underWay: Promise<Place> | undefined;
-  let isClosed = false;
 
-  function master(signal: AbortSignal): Promise<Place> {
-    underWay ??= find().finally(() => {
-      underWay = undefined;
-    });
-    return new Promise((resolve, reject) => {
-      signal.addEventListener("abort", () => reject(new StoreUnavailable("no sentinel answered in time")), {
-        once: true,
-      });
-      underWay?.then(resolve, reject);
-    });
+  // The epoch first: where both change in between, what is new is taken for old, which is mended at the next question.
+  async function look(sentinel: Asked): Promise<View> {
+    const ask = (what: string) => sentinel.sendCommand(["SENTINEL", what, name]);
+    // Not everybody may ask for it, and what only speaks like a sentinel may not have it. The address that stands beside it is
+    // the old one until the failover is over.
+    const facts = ask("MASTER").then(epochIn, () => undefined);
+    const [epoch, place] = await Promise.all([facts, ask("GET-MASTER-ADDR-BY-NAME")]);
+    if (!Array.isArray(place)) throw new StoreUnavailable(`the sentinels know no master called ${name}`);
+    return { epoch, master: placeText({ host: String(place[0]), port: Number(place[1]) }) };
   }
 
-  async function find(): Promise<Place> {
-    const before = known;
-    known = undefined;
-    if (before !== undefined) {
-      try {
-        const place = await namedBy(before);
-        keep(before);
-        return place;
-      } catch {
-        setImmediate(() => before.destroy());
-      }
-    }
-    const ended = new AbortController();
+  async function ask(sentinel: Sentinel): Promise<void> {
+    sentinel.isAsked = true;
     try {
-      return await Promise.any(nodes.map((node) => ask(node, ended.signal)));
-    } catch (error) {
-      throw reasonOf(error);
+      sentinel.view = await guides.ask(sentinel.node);
+      sentinel.heardAt = performance.now();
+      sentinel.failures = 0;
+    } catch (reason) {
+      sentinel.failures += 1;
+      sentinel.failedAt = performance.now();
+      sentinel.reason = reason;
+      throw reason;
     } finally {
-      ended.abort();
+      sentinel.isAsked = false;
     }
   }
 
-  async function ask(node: string, signal: AbortSignal): Promise<Place> {
-    const asked = await connect(placeOf(node), AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]));
-    try {
-      const place = await namedBy(asked);
-      keep(asked);
-      return place;
-    } catch (error) {
-      setImmediate(() => asked.destroy());
-      throw error;
-    }
+  function heard(): View[] {
+    const since = performance.now() - REMEMBERED_MS;
+    return sentinels.flatMap(({ view, heardAt }) => (view && heardAt > since ? [view] : []));
   }
 
-  async function namedBy(sentinel: Asked): Promise<Place> {
-    const reply = await within(sentinel.sendCommand(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name]), patienceMs);
-    if (!Array.isArray(reply)) throw new StoreUnavailable(`the sentinels know no master called ${name}`);
-    return { host: String(reply[0]), port: Number(reply[1]) };
+  // Those who failed last time are waited for where there are no others.
+  async function find(): Promise<Place> {
+    const isAnswered = sentinels.some(({ view, failures }) => view !== undefined && failures === 0);
+    const restedAt = performance.now() - REST_MS;
+    const isResting = ({ failures, failedAt }: Sentinel) => isAnswered && failures > 1 && failedAt > restedAt;
+    const due = sentinels.filter((sentinel) => !sentinel.isAsked && !isResting(sentinel));
+    const asked = due.map((sentinel) => ({ isLikely: sentinel.failures === 0, answer: ask(sentinel) }));
+    const likely = asked.filter(({ isLikely }) => isLikely);
+    const answers = (likely.length > 0 ? likely : asked).map(({ answer }) => answer);
+    for (const { answer } of asked) answer.catch(() => {}); // it is known by now why
+    if (answers.length > 0) await mostOf(answers, silenceOf).catch(() => {});
+    return chosen();
   }
 
-  function keep(asked: Asked): void {
-    if (known === undefined && !isClosed) known = asked;
-    else if (known !== asked) setImmediate(() => asked.destroy());
+  function chosen(): Place {
+    const views = heard();
+    const newest = Math.max(...views.map(({ epoch = Number.POSITIVE_INFINITY }) => epoch));
+    const ofNewest = newest < Number.POSITIVE_INFINITY ? views.filter(({ epoch }) => epoch === newest) : views;
+    named = mostNamed(
+      ofNewest.map(({ master }) => master),
+      named,
+    );
+    if (named === undefined) throw silenceOf(sentinels.map(({ reason }) => reason));
+    return placeOf(named);
   }
 
   return {
-    master,
-    close() {
-      isClosed = true;
-      known?.destroy();
-      known = undefined;
+    master(signal) {
+      underWay ??= find().finally(() => {
+        underWay = undefined;
+      });
+      return unlessLate(underWay, signal, "no sentinel answered in time");
     },
+    close: guides.close,
   };
 }
 
+/** Of [name, value, …]. */
+function epochIn(about: unknown): number | undefined {
+  if (!Array.isArray(about) || !about.includes("config-epoch")) return undefined;
+  return Number(about[about.indexOf("config-epoch") + 1]);
+}
+
 /** Of several reasons the one that says most: an answer rather than a silence. */
-function reasonOf(error: unknown): Error {
-  const reasons: unknown[] = error instanceof AggregateError ? error.errors : [error];
-  const told = reasons.find(
-    (reason) => reason instanceof Error && /know no master|NOAUTH|NOPERM|WRONGPASS/.test(reason.message),
-  );
-  const reason = told ?? reasons[0];
-  if (reason instanceof StoreUnavailable && told !== undefined) return reason;
-  const text = reason instanceof Error ? reason.message || (reason as { code?: string }).code : String(reason);
-  return new StoreUnavailable(`no sentinel tells which Redis is the master: ${text}`, { cause: error });
-}
-
-/** Of host:port. */
-export function placeOf(node: string): Place {
-  const at = node.lastIndexOf(":");
-  return { host: node.slice(0, at).replace(/^\[(.*)\]$/, "$1"), port: Number(node.slice(at + 1)) };
-}
-
-export function placeText({ host, port }: Place): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+function silenceOf(reasons: readonly unknown[]): Error {
+  const told = (what: RegExp) => reasons.find((reason) => reason instanceof Error && what.test(reason.message));
+  const unknown = told(/know no master/);
+  if (unknown instanceof StoreUnavailable) return unknown;
+  const cause = told(/NOAUTH|NOPERM|WRONGPASS/) ?? reasons[0];
+  return new StoreUnavailable(`no sentinel tells which Redis is the master: ${textOf(cause)}`, { cause });
 }

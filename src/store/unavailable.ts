@@ -43,3 +43,12 @@ export function unavailable(cause: unknown): StoreUnavailable {
   if (cause instanceof StoreUnavailable) return cause;
   return new StoreUnavailable(cause instanceof Error ? cause.message : "Redis refused", { cause });
 }
+
+export function notConnected(): Promise<never> {
+  return Promise.reject(new StoreUnavailable("not connected to Redis"));
+}
+
+/** Of an error, in words: those of sockets may have no message. */
+export function textOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message || String((reason as { code?: string }).code) : String(reason);
+}

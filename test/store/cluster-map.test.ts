@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { type ClusterMap, createClusterMap, type Node, redirectionIn } from "../../src/store/cluster-map.ts";
 import { hashSlot } from "../../src/store/hash-slot.ts";
-import { placeText } from "../../src/store/sentinels.ts";
+import { placeText } from "../../src/store/place.ts";
 
 const FENCE = hashSlot("{fence}");
 const LAST = 16_383;
@@ -43,6 +43,18 @@ function mapOver(
 }
 
 const settled = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+test("nodes that call one master by different names do not make it another one again and again", async () => {
+  const names = ["10.0.0.1", "redis-1.test", "redis-1.test", "10.0.0.1"]; // who answers first is another each time
+  const seeds = ["10.0.0.1:6379", "10.0.0.2:6379"];
+  let turn = 0;
+  const slots = () => [[0, LAST, [names[turn++ % 4], 6379]]] as const;
+  const { map } = mapOver(seeds, slots);
+  const named = new Set<Node>();
+  for (let i = 0; i < 20; i++) named.add(placeText(await map.master(soon())));
+  expect(named.size).toBe(1);
+  map.close();
+});
 
 test("who is asked again and again is connected to once, though more nodes are named than are asked together", async () => {
   const masters = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];

@@ -3,6 +3,7 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Codec, Key, Landing, LimitQuestion, Notice, Reading, Store, Stored } from "../../src/store/store.ts";
+import { patient } from "./patient.ts";
 
 export interface Fixture {
   readonly store: Store<string>;
@@ -71,7 +72,10 @@ function charge(on: Store<string>, ...limits: LimitQuestion[]) {
 export function storeContract(name: string, contract: Contract): void {
   describe(name, () => {
     beforeEach(async () => {
-      fixture = await contract.create();
+      const made = await contract.create();
+      fixture = contract.shared
+        ? { ...made, store: patient(made.store), another: async () => patient(await made.another()) }
+        : made;
       store = fixture.store;
     });
     afterEach(() => fixture.close());

@@ -26,10 +26,14 @@ interface About {
   /** Of the one line. */
   isFresh: boolean;
   openedAt: number;
+  /** The Redis process that the connection for subscriptions leads to; the line leads to 7. */
+  subscribedAt: number;
+  /** How often they were all given up. */
+  left: number;
 }
 
 function whole(): About {
-  return { isWhole: true, heardAt: 0, isFresh: true, openedAt: 0 };
+  return { isWhole: true, heardAt: 0, isFresh: true, openedAt: 0, subscribedAt: 7, left: 0 };
 }
 
 /** One that finds its connections as `about` says, at a Redis to whose vouching `answers` are given, the last again and again. */
@@ -44,7 +48,10 @@ async function reached({ answers, settle = SETTLE, about = whole() }: Given): Pr
       words[1] === VOUCH.digest && (answers.length > 1 ? answers.shift() : answers[0]),
   } as unknown as Line;
   const connections = {
-    ...{ lines: [line], subscriber: line, leave() {} },
+    ...{ lines: [line], leave: () => void about.left++ },
+    get subscriber() {
+      return { ...line, process: about.subscribedAt };
+    },
     ...{ isWhole: () => about.isWhole, heardAt: () => about.heardAt },
   } as unknown as Connections;
   const reach = createReach({
@@ -105,6 +112,29 @@ test("a sidecar that comes back to the master it knows acknowledges at once", as
   await msUntil(() => reach.isOk());
   reach.distrust("it does not do what it must");
   expect(await msUntil(() => reach.mayWrite())).toBeLessThan(FRESH_MS);
+});
+
+test("connections that lead apart are made anew at once, and ever more rarely where that has mended nothing", async () => {
+  const about = { ...whole(), subscribedAt: 8 };
+  const reach = await reached({ answers: [[100, 0, FRESH_MS]], about });
+  const leftIn = async (ms: number) => {
+    const before = about.left;
+    for (let beat = 0; beat < ms / 250; beat++) {
+      await vi.advanceTimersByTimeAsync(250);
+      reach.update();
+    }
+    return about.left - before;
+  };
+  expect([about.left, await leftIn(1000), await leftIn(9000)]).toEqual([1, 1, 3]);
+  expect(reach.detail).toBe("the connections lead to different Redis processes");
+  await leftIn(20_000);
+  expect(await leftIn(60_000)).toBeLessThanOrEqual(6);
+  about.subscribedAt = 7;
+  await leftIn(2000);
+  expect(reach.isOk()).toBe(true);
+  about.subscribedAt = 8;
+  reach.distrust("it does not do what it must");
+  expect(await leftIn(500)).toBe(1);
 });
 
 describe("an invalidation that Redis cannot take", () => {

@@ -3,7 +3,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test, vi } from "vitest";
-import { aclOf, COMMANDS } from "../support/redis-acl.ts";
+import { aclOf, COMMANDS, FOR_DATABASE } from "../support/redis-acl.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { storeContract } from "./contract.ts";
 
@@ -76,7 +76,7 @@ describe("a user without rights", () => {
   test("to choose a database is told so where one is chosen", async () => {
     const store = stores.create({ url: `${url()}/1` });
     await vi.waitUntil(() => /NOPERM.*select/.test(store.health().detail), PATIENCE);
-    await stores.redis.command(...aclOf([...COMMANDS, "select"]));
+    await stores.redis.command(...aclOf([...COMMANDS, ...FOR_DATABASE]));
     await store.connected();
     expect(store.health().state).toBe("ok");
     await stores.redis.command(...aclOf());

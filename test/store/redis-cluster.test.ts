@@ -1,22 +1,31 @@
-// The store in a Redis Cluster: the promises that every store keeps.
+// The store in a Redis Cluster, as a user with the rights of the README and no other: the promises that every store keeps.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { createRedisKeys, digestOf } from "../../src/store/redis-keys.ts";
 import { startRedis } from "../support/redis.ts";
-import { aclOf } from "../support/redis-acl.ts";
+import { aclOf, COMMANDS, FOR_CLUSTER } from "../support/redis-acl.ts";
 import { startCluster, type TestCluster } from "../support/redis-cluster.ts";
 import { storesAt } from "../support/redis-stores.ts";
 import { keyOf, storeContract, storedOf } from "./contract.ts";
 
-const PATIENCE = { timeout: 10_000, interval: 5 };
+const PATIENCE = { timeout: 20_000, interval: 5 };
+const RIGHTS = [...COMMANDS, ...FOR_CLUSTER];
+const USER = { username: "forebay", password: "secret" };
+const redisKeys = createRedisKeys("forebay");
 
 let cluster: TestCluster;
 
 beforeAll(async () => {
   cluster = await startCluster();
+  await grant(RIGHTS);
 }, 60_000);
 afterAll(() => cluster?.stop());
 
-const { create, connected } = storesAt(() => ({ cluster: cluster.nodes }));
+const { create, connected } = storesAt(() => ({ cluster: cluster.nodes, ...USER }));
+
+async function grant(commands: readonly string[]): Promise<void> {
+  await Promise.all(cluster.servers.map((server) => server.command(...aclOf(commands))));
+}
 
 storeContract("redis cluster", {
   shared: true,
@@ -48,34 +57,28 @@ describe("the nodes of a Cluster", () => {
       () => /no node of the Redis Cluster answers: .*ECONNREFUSED/.test(gone.health().detail),
       PATIENCE,
     );
-    const other = create({ cluster: [`127.0.0.1:${alone.port}`] });
+    const other = create({ cluster: [`127.0.0.1:${alone.port}`], username: undefined, password: undefined });
     await vi.waitUntil(() => other.health().detail.includes("cluster support disabled"), PATIENCE);
   });
 
-  test("take a user with the rights of the README, and those of a Cluster", async () => {
+  test("are asked by the same user while a slot moves", async () => {
     await cluster.flush();
-    const rights = [...aclOf(), "+cluster|info", "+cluster|slots", "+asking"];
-    await Promise.all(cluster.servers.map((server) => server.command(...rights)));
-    const store = await connected({ username: "forebay", password: "secret" });
-    const { fence } = await store.look({ key: undefined, tags: [], limits: [] });
-    await store.put(keyOf("k"), ["x"], storedOf("one", { stamp: fence.clock, tags: ["a"] }));
-    const { lease } = await store.lead(keyOf("k"), ["x"], ["a"], 1000);
-    expect(lease).toBeDefined();
-    expect((await store.look({ key: keyOf("k"), tags: ["a"], limits: [] })).usable).toBe(true);
-    expect(store.health().state).toBe("ok");
+    const store = await connected();
+    const look = async () => await store.look({ key: keyOf("k"), tags: ["a"], limits: [] });
+    await store.put(keyOf("k"), [], storedOf("one", { stamp: (await look()).fence.clock, tags: ["a"] }));
+    const isFound = () =>
+      vi.waitFor(async () => expect(await look()).toMatchObject({ usable: true, stored: { value: "one" } }), PATIENCE);
+    await cluster.move(redisKeys.record(digestOf("k")), { moved: isFound });
+    await isFound();
   });
 
   test("that refuse this user are named as such, by what they answer", async () => {
     await cluster.flush();
-    const rights = [...aclOf(), "+cluster|info", "+cluster|slots", "+asking"];
-    await Promise.all(cluster.servers.map((server) => server.command(...rights)));
     const fence = await cluster.ownerOf("{fence}");
     const [one, two] = cluster.servers.filter((server) => server !== fence);
-    onTestFinished(async () => {
-      await Promise.all(cluster.servers.map((server) => server.command(...rights, "on")));
-    });
+    onTestFinished(() => grant(RIGHTS));
     await one?.command("ACL", "SETUSER", "forebay", "-get");
-    const store = await connected({ username: "forebay", password: "secret" });
+    const store = await connected();
     await vi.waitUntil(async () => {
       const looks = Array.from({ length: 20 }, (_, i) => store.look({ key: keyOf(`k${i}`), tags: [], limits: [] }));
       await Promise.allSettled(looks);

@@ -67,6 +67,26 @@ describe("a write under way", () => {
     expect(await lines()).toEqual([]);
   });
 
+  test("that may go on after it was given up while Redis was away is invalidated for again, too", async () => {
+    const writer = await stores.connected({ journalLease: 5000 });
+    const write = await writer.begin(["a"]);
+    await stores.redis.kill();
+    await write.commit({ mayGoOn: true });
+    await stores.redis.start();
+    const { fence } = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
+    await store.put(key, [], storedOf("fetched before it was applied", { stamp: fence.clock, tags: ["a"] }));
+    expect((await look()).usable).toBe(true);
+    await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
+    expect(await lines()).toEqual([]);
+  });
+
+  test("is left alone until its deadline by Redis' clock, however far off the clock has made that", async () => {
+    const later = 'later|1|["b"]';
+    await stores.redis.command("ZADD", JOURNAL, String(Date.now() + 3_600_000), later);
+    await stores.redis.command("ZADD", JOURNAL, "1", 'due|1|["a"]');
+    await vi.waitFor(async () => expect(await lines()).toEqual([later]), { timeout: 20_000 });
+  });
+
   test("of more tags than are worth naming is one of everything", async () => {
     await (await store.begin(Array.from({ length: 5000 }, (_, i) => `t${i}`))).commit();
     expect((await look()).usable).toBe(false);

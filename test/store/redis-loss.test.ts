@@ -1,8 +1,9 @@
 // What Redis has lost, or holds that is not ours: all of it errs towards the origin.
 
-import { beforeEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { RedisStore } from "../../src/store/redis.ts";
 import type { LimitQuestion, Reading } from "../../src/store/store.ts";
+import { startRedis } from "../support/redis.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { keyOf, storedOf } from "./contract.ts";
@@ -92,6 +93,17 @@ describe("a lost fence", () => {
     const { fence, usable } = await shared();
     expect(usable).toBe(false);
     expect(fence.clock).toBeGreaterThan(12345);
+  });
+
+  test("is noticed in an older one that is put in its place", async () => {
+    await put("one");
+    await command("COPY", FENCE, "older");
+    await invalidate(store, "a");
+    await command("RENAME", "older", FENCE);
+    expect((await look()).usable).toBe(false);
+    expect((await shared()).usable).toBe(false);
+    await put("two");
+    expect(await look()).toMatchObject({ usable: true, stored: { value: "two" } });
   });
 
   for (const [what, words] of [
@@ -215,6 +227,19 @@ describe("another process", () => {
     relay.release();
     expect(await shared(far)).toMatchObject({ usable: false, stored: { value: "one" } });
     await relay.stop();
+  });
+
+  test("that is empty makes nothing usable that was fetched before it came", async () => {
+    const replaced = await startRedis();
+    onTestFinished(() => replaced.stop());
+    const on = await stores.connected({ url: replaced.url });
+    const { fence } = await look(on);
+    await replaced.restart();
+    expect((await shared(on)).stored).toBeUndefined();
+    await on.put(key, [], storedOf("one", { stamp: fence.clock, tags: ["a"] }));
+    expect(await look(on)).toMatchObject({ usable: false, stored: { value: "one" } });
+    await put("two", on);
+    expect(await look(on)).toMatchObject({ usable: true, stored: { value: "two" } });
   });
 
   test("is vouched for once, not by everyone who connects", async () => {

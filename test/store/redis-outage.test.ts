@@ -1,7 +1,7 @@
 // Redis away, silent, or slow: what is refused, how fast, and in what order things come back.
 
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { freePort } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { asking, key, refusal } from "./asking.ts";

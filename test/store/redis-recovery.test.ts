@@ -1,9 +1,10 @@
 // Redis is back: in what order is it vouched for, told what it missed, and read again?
 
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { FRESH_MS } from "../../src/store/connections.ts";
 import { createRedisKeys } from "../../src/store/redis-keys.ts";
 import type { LimitQuestion } from "../../src/store/store.ts";
+import { startRedis } from "../support/redis.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { asking, key, refusal } from "./asking.ts";
@@ -51,6 +52,17 @@ describe("coming back", () => {
     expect(reading.usable).toBe(false);
     expect(refusals).toBeGreaterThan(60);
     await relay.stop();
+  });
+
+  test("an address that leads to another Redis is followed by all connections, not only by those made since", async () => {
+    const [relay, other] = await Promise.all([startRelay(stores.redis.port), startRedis()]);
+    onTestFinished(async () => void (await Promise.all([relay.stop(), other.stop()])));
+    const store = await stores.connected({ deadline: 500, url: `redis://127.0.0.1:${relay.port}` });
+    expect((await firstAnswer(store)).reading.usable).toBe(true);
+    relay.lead(other.port);
+    relay.cutOne(([first]) => first as NonNullable<typeof first>);
+    await noticed(store);
+    expect((await firstAnswer(store)).reading.stored).toBeUndefined();
   });
 
   test("on another process a write is not acknowledged before its invalidation is taken, however long the outage was", async () => {

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test,
 import type { RedisOptions, RedisStore } from "../../src/store/redis.ts";
 import type { Notice, Store } from "../../src/store/store.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { aclOf } from "../support/redis-acl.ts";
+import { aclOf, COMMANDS, FOR_WAIT } from "../support/redis-acl.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { keyOf, storedOf } from "./contract.ts";
@@ -96,7 +96,7 @@ describe("a write", () => {
     const store = await waiting(LONG, { username: "forebay", password: "secret", unreplicated });
     await (await store.begin(["a"])).commit();
     expect(unreplicated).toHaveBeenCalledWith(1, expect.stringMatching(/NOPERM.*wait/));
-    await stores.redis.command("ACL", "SETUSER", "forebay", "+wait");
+    await stores.redis.command(...aclOf([...COMMANDS, ...FOR_WAIT]));
     unreplicated.mockClear();
     await store.purge(["a"]);
     expect(unreplicated).not.toHaveBeenCalled();
@@ -132,4 +132,23 @@ test("a write under way outlives its process and the master together", async () 
   const heard: Notice[] = [];
   other.onInvalidated((notice) => heard.push(notice));
   await vi.waitUntil(() => heard.some(({ tags }) => tags?.[0] === "a"), PATIENCE);
+});
+
+test("the connection that waits follows the others to another Redis, though it was not lost itself", async () => {
+  const [relay, other] = await Promise.all([startRelay(stores.redis.port), startRedis()]);
+  onTestFinished(async () => void (await Promise.all([relay.stop(), other.stop()])));
+  const clients = async () =>
+    String(await stores.redis.command("CLIENT", "LIST"))
+      .trim()
+      .split("\n").length;
+  const before = await clients();
+  const url = `redis://127.0.0.1:${relay.port}`;
+  await waiting(100, { connections: 1, url });
+  await vi.waitUntil(async () => (await clients()) === before + 3, PATIENCE);
+  relay.lead(other.port);
+  for (const _ of ["the one for commands", "the one for subscriptions"]) {
+    relay.cutOne(([oldest]) => oldest as NonNullable<typeof oldest>);
+    await vi.waitUntil(async () => (await clients()) < before + 3, PATIENCE);
+  }
+  await vi.waitUntil(async () => (await clients()) === before, PATIENCE);
 });

@@ -2,10 +2,12 @@
 
 import { type AddressInfo, createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { FRESH_MS } from "../../src/store/connections.ts";
+import { DEMOTED, FRESH_MS } from "../../src/store/connections.ts";
 import type { RedisStore } from "../../src/store/redis.ts";
 import type { Reading } from "../../src/store/store.ts";
+import { freePort } from "../support/ports.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { sentinelAcl } from "../support/redis-acl.ts";
 import { startSentinel, type TestSentinel } from "../support/redis-sentinel.ts";
 import { storesAt } from "../support/redis-stores.ts";
 import { keyOf, storedOf } from "./contract.ts";
@@ -55,12 +57,31 @@ describe("a store behind Sentinel", () => {
     await vi.waitUntil(() => /no sentinel tells.*ECONNREFUSED/.test(lost.health().detail), PATIENCE);
   });
 
+  test("asks the sentinels as a user with one right, and says what they refuse", async () => {
+    await sentinel.tell(...sentinelAcl());
+    onTestFinished(() => sentinel.tell("ACL", "DELUSER", "forebay"));
+    const as = (password: string) => ({
+      sentinel: { name: sentinel.name, nodes: sentinel.nodes, username: "forebay", password },
+    });
+    await put("one", await connected(as("secret")));
+    const wrong = create(as("wrong"));
+    await vi.waitUntil(() => /no sentinel tells.*: WRONGPASS/.test(wrong.health().detail), PATIENCE);
+    await sentinel.tell(...sentinelAcl([]));
+    const refused = create(as("secret"));
+    await vi.waitUntil(() => /no sentinel tells.*: NOPERM.*sentinel/.test(refused.health().detail), PATIENCE);
+  });
+
   test("needs one sentinel that answers, the others being gone or silent", async () => {
     const silent = await startRedis();
     onTestFinished(() => silent.stop());
     silent.freeze();
-    const nodes = ["127.0.0.1:1", `127.0.0.1:${silent.port}`, ...sentinel.nodes.slice(1, 2)];
-    await put("one", await connected({ sentinel: { name: sentinel.name, nodes } }));
+    const named = { name: sentinel.name, nodes: ["127.0.0.1:1", `127.0.0.1:${silent.port}`] };
+    await put(
+      "one",
+      await connected({ sentinel: { ...named, nodes: [...named.nodes, ...sentinel.nodes.slice(1, 2)] } }),
+    );
+    const alone = create({ sentinel: { ...named, nodes: named.nodes.slice(1), password: "secret" } });
+    await vi.waitUntil(() => /no sentinel tells.*: no answer in time/.test(alone.health().detail), PATIENCE);
   });
 
   test("follows a failover, and uses nothing stored before it", async () => {
@@ -115,19 +136,24 @@ describe("a store behind Sentinel", () => {
 
 interface FakeSentinel {
   readonly node: string;
+  /** With a newer configuration than before. */
   name(other: TestRedis): void;
   /** Resolves when the next question has been answered. */
   asked(): Promise<void>;
 }
 
-/** Says whatever a test tells it to: a sentinel that the others may have left behind. */
-async function fakeSentinel(named: TestRedis): Promise<FakeSentinel> {
+/** Says whatever a test tells it to, over connections without a password: a sentinel that the others may have left behind. */
+async function fakeSentinel(named: TestRedis, { epoch = 1 } = {}): Promise<FakeSentinel> {
   let master = named;
   let answered = () => {};
   const server = createServer((socket) => {
     socket.on("error", () => {});
-    socket.on("data", () => {
-      socket.write(`*2\r\n$9\r\n127.0.0.1\r\n$5\r\n${master.port}\r\n`);
+    socket.on("data", (words) => {
+      for (const [what] of String(words).matchAll(/GET-MASTER|MASTER\r/g)) {
+        const [one, other] =
+          what === "GET-MASTER" ? ["127.0.0.1", String(master.port)] : ["config-epoch", String(epoch)];
+        socket.write(`*2\r\n$${one.length}\r\n${one}\r\n$${other.length}\r\n${other}\r\n`);
+      }
       answered();
     });
   });
@@ -137,6 +163,7 @@ async function fakeSentinel(named: TestRedis): Promise<FakeSentinel> {
     node: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     name(other) {
       master = other;
+      epoch += 1;
     },
     asked: () =>
       new Promise((resolve) => {
@@ -144,6 +171,31 @@ async function fakeSentinel(named: TestRedis): Promise<FakeSentinel> {
       }),
   };
 }
+
+describe("a sentinel that was left behind", () => {
+  test.for([{ isOtherGone: false }, { isOtherGone: true }])(
+    "is not believed where another one answers (the third is gone: $isOtherGone)",
+    async ({ isOtherGone }) => {
+      const [old, now] = [await startRedis(), await startRedis()];
+      onTestFinished(async () => void (await Promise.all([old.stop(), now.stop()])));
+      const known = await Promise.all([
+        fakeSentinel(old),
+        fakeSentinel(now, { epoch: 2 }),
+        fakeSentinel(now, { epoch: 2 }),
+      ]);
+      const nodes = known.map(({ node }) => node);
+      if (isOtherGone) nodes[2] = "127.0.0.1:1";
+      const told: string[] = [];
+      const log = (_: string, detail: string) => void told.push(detail);
+      const store = await connected({ sentinel: { name: "main", nodes }, settle: 0, prefix: "behind", log });
+      await put("one", store);
+      expect(await now.command("EXISTS", "behind:{fence}:slots")).toBe(1);
+      for (let question = 0; question < 5; question++) await known[0].asked();
+      expect(told.join("; ")).not.toContain("name another master");
+      expect(await old.command("EXISTS", "behind:{fence}:slots")).toBe(0);
+    },
+  );
+});
 
 describe("a master that others do not count as one any more", () => {
   test("is left when the sentinels name another, though it goes on answering", async () => {
@@ -228,7 +280,7 @@ describe("what a URL leads to", () => {
   });
 
   test("is not used where that is a node of a Cluster", async () => {
-    const node = await startRedis(["--cluster-enabled", "yes"]);
+    const node = await startRedis(["--cluster-enabled", "yes", "--cluster-port", String(await freePort())]);
     onTestFinished(() => node.stop());
     await refused(node.url, "a node of a Redis Cluster");
   });
@@ -238,14 +290,21 @@ describe("a master that is demoted", () => {
   test("by hand is left within a heartbeat, though it keeps the connections and answers reads", async () => {
     const [one, two] = [await startRedis(), await startRedis()];
     onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
-    const store = await connected({ sentinel: undefined, url: one.url, settle: 0 });
+    const told: string[] = [];
+    const log = (state: string, detail: string) => void (state === "degraded" && told.push(detail));
+    const store = await connected({ sentinel: undefined, url: one.url, settle: 0, log });
     await put("one", store);
     expect((await readable(store)).usable).toBe(true);
-    await one.command("REPLICAOF", "127.0.0.1", String(two.port));
-    const began = performance.now();
-    await vi.waitUntil(() => store.health().state === "degraded", PATIENCE);
-    expect(performance.now() - began).toBeLessThan(1000);
-    await vi.waitUntil(() => store.health().detail.includes("replica"), PATIENCE);
+    // Not for want of a proof, which is missed half a second later; at once where the machine stands still: then it is demoted anew.
+    for (let attempt = 1; attempt <= 10 && told[0] !== DEMOTED; attempt++) {
+      await one.command("REPLICAOF", "NO", "ONE");
+      await readable(store);
+      told.length = 0;
+      await one.command("REPLICAOF", "127.0.0.1", String(two.port));
+      await vi.waitUntil(() => told.length > 0, PATIENCE);
+    }
+    expect(told[0]).toBe(DEMOTED);
+    await vi.waitUntil(() => store.health().detail.includes("this Redis is a replica, not the master"), PATIENCE);
     await expect(look(store)).rejects.toThrow(/replica/);
     await one.command("REPLICAOF", "NO", "ONE");
     await readable(store);

@@ -1,10 +1,14 @@
-// Redis over TLS: whose certificate is believed, and what is said where it is not.
+// Redis over TLS: whose certificate is believed, and what is said where it is not. On one server, behind Sentinel, and in a
+// Cluster.
 
 import { rmSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
 import { type Authority, type Certified, createAuthority } from "../support/certificates.ts";
-import { freePort, startRedis, type TestRedis } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { startCluster } from "../support/redis-cluster.ts";
+import { startSentinel } from "../support/redis-sentinel.ts";
 import { keyOf, storedOf, textCodec } from "./contract.ts";
 
 const key = keyOf("k");
@@ -97,5 +101,65 @@ describe("over TLS", () => {
     rmSync(cert);
     await redis.command("CLIENT", "KILL", "TYPE", "normal");
     await saying(store, /tls\.cert cannot be read/);
+  });
+});
+
+const TOPOLOGIES = {
+  async sentinel() {
+    const { name, nodes, stop } = await startSentinel([], authority);
+    return { where: { sentinel: { name, nodes } }, stop };
+  },
+  async cluster() {
+    const { nodes, stop } = await startCluster([], authority);
+    return { where: { cluster: nodes }, stop };
+  },
+};
+
+describe.each([
+  [
+    "the sentinels and their master",
+    TOPOLOGIES.sentinel,
+    /^no sentinel tells which Redis is the master: self-signed certificate/,
+  ],
+  ["the nodes of a Cluster", TOPOLOGIES.cluster, /^no node of the Redis Cluster answers: self-signed certificate/],
+] as const)("over TLS: %s", (_, start, unknownAuthority) => {
+  let where: Partial<RedisOptions<string>>;
+  let stop: (() => Promise<void>) | undefined;
+  beforeAll(async () => {
+    ({ where, stop } = await start());
+  }, 120_000);
+  afterAll(() => stop?.());
+
+  const make = (tls: RedisOptions<string>["tls"]) => create({ url: undefined, ...where, tls });
+  const limits = [{ key: "l", algorithm: "fixed-window", limit: 2, windowMs: 600_000 }] as const;
+
+  test("believed, serve as any other, and know us by our certificate", async () => {
+    const [one, two] = [make({ ca: authority.ca, ...own }), make({ ca: authority.ca, ...own })];
+    await Promise.all([one.connected(), two.connected()]);
+    // On each of the nodes.
+    for (const name of ["a", "b", "c", "d", "e", "f"]) {
+      const look = async () => await two.look({ key: keyOf(name), tags: [name], limits: [] });
+      await one.put(keyOf(name), [], storedOf(name, { stamp: (await look()).fence.clock, tags: [name] }));
+      expect(await look()).toMatchObject({ usable: true, stored: { value: name } });
+    }
+    const heard = new Promise((resolve) => two.onInvalidated(resolve));
+    await (await one.begin(["a"])).commit();
+    expect(await heard).toMatchObject({ tags: ["a"] });
+    expect(await two.look({ key: keyOf("a"), tags: ["a"], limits })).toMatchObject({
+      usable: false,
+      verdicts: [{ allowed: true, remaining: 1 }],
+    });
+  });
+
+  test("of an authority that nobody named, or that is another, are not used, and that is said", async () => {
+    const other = createAuthority();
+    onTestFinished(() => other.remove());
+    await saying(make({}), unknownAuthority);
+    await saying(make({ ca: other.ca, ...own }), unknownAuthority);
+  });
+
+  test("are not used where they ask who we are and are not told, nor without TLS", async () => {
+    await saying(make({ ca: authority.ca }), /certificate|closed|took over|ECONNRESET|in time/i);
+    await saying(make(undefined), /closed|took over|ECONNRESET|in time/i);
   });
 });
