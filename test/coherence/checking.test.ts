@@ -184,6 +184,26 @@ describe("a write through a sidecar cut off from a Redis that others reach", () 
   });
 });
 
+describe("a write through a sidecar that has lost some of its connections and gets no new one", () => {
+  const outages = [outage(50, 6000)];
+
+  test("counts at once for all, since Redis can be told on the others", () => {
+    expect(guilty([read(200), read(300)], { outages })).toEqual([200, 300]);
+  });
+
+  test("counts when all are back where it had lost the last one, too", () => {
+    const partitions = [{ sidecar: "1.0", from: 150, to: 3000 }];
+    const writes = [write({ end: 1160 })];
+    expect(guilty([read(4999), read(5000)], { writes, outages, partitions })).toEqual([5000]);
+  });
+
+  test("and that got no answer counts when it is invalidated for once more, as always", () => {
+    const applied = [{ subject: "a", version: 2, at: 400 }];
+    const writes = [write({ ending: "failed", isAnsweredByOrigin: false, applied })];
+    expect(guilty([read(399 + SWEPT), read(400 + SWEPT)], { writes, outages })).toEqual([400 + SWEPT]);
+  });
+});
+
 describe("a purge", () => {
   const purge = write({
     target: "purge",

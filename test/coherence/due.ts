@@ -71,7 +71,7 @@ function invalidation(write: Write, { at }: Application, given: Given): number {
   // "Nobody can know what else a service changes", where the response that would have named it never came.
   if (write.isNamedByResponse && !write.isAnsweredByOrigin) return NEVER;
   const first = wasTold(write) ? write.end : leftBehind(write, given);
-  // "One that got no answer may still be going on in the origin, so everything is invalidated once more 10 s later."
+  // "One that got no answer may still be going on in the origin, so everything is invalidated once more 10 to 12 s later."
   return at <= write.originDoneAt ? first : Math.max(first, sweptBy(history, at, promises));
 }
 
@@ -105,7 +105,7 @@ function outagesAt(history: History, write: Write): readonly Outage[] {
 /**
  * When a write that was kept for want of Redis is known to the others. 0: it was not, or they do not ask Redis before they
  * know. It can be lost: by "the sidecar's own death in that time, and a Redis that only this sidecar cannot reach, from
- * which the others go on reading"; the latter until it is back.
+ * which the others go on reading"; the latter until it is back. One that has some of its connections left can reach it.
  */
 function replay(write: Write, killedAt: number, given: Given): number {
   if (!mayBeKept(write, given)) return 0;

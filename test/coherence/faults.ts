@@ -12,7 +12,7 @@ const PLANS = {
   freeze: ["freeze", "freeze-apart"],
   flush: ["flush-in-fetch", "flush"],
   restart: ["restart", "restart-behind"],
-  partition: ["partition"],
+  partition: ["partition", "partition-in-part"],
   failover: ["failover-killed", "failover-frozen", "failover-told", "failover-behind"],
   reshard: ["reshard-fence", "reshard"],
 } as const satisfies Record<FaultKind, readonly (keyof Cast)[]>;

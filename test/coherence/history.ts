@@ -71,7 +71,7 @@ export interface Fault extends Span {
   readonly sidecar?: SidecarId;
 }
 
-/** A sidecar's wire to Redis was cut or held while others had theirs. */
+/** A sidecar's wire to Redis was cut or held while others had theirs, or it had lost its last connection to the fence and got no new one. */
 export interface Partition extends Span {
   readonly sidecar: SidecarId;
 }

@@ -99,11 +99,11 @@ export const mutations: readonly Mutation[] = [
     name: "journal",
     mechanism: "a write is noted before it is forwarded",
     edits: [
-      { file: "store/journal.ts", find: "this.#underWay.add(line);", replace: "" },
+      { file: "store/notes.ts", find: "this.#underWay.add(line);", replace: "" },
       {
-        file: "store/journal.ts",
-        find: "const noted = this.#run(NOTE, [this.#options.keys.journal], [String(leaseMs), line]);",
-        replace: "const noted = Promise.resolve(leaseMs);",
+        file: "store/notes.ts",
+        find: "return this.#note([line], on);",
+        replace: "return Promise.resolve(on);",
       },
     ],
     plans: ["kill-in-write"],
@@ -155,6 +155,18 @@ export const mutations: readonly Mutation[] = [
       },
     ],
     plans: ["freeze"],
+  },
+  {
+    name: "tell",
+    mechanism: "a sidecar that has lost some of its connections tells Redis on the others",
+    edits: [
+      {
+        file: "store/reach.ts",
+        find: "return lines.find((line) => line.isFresh() && line.openedAt < this.#outSince);",
+        replace: "return lines.find(() => false);",
+      },
+    ],
+    plans: ["partition-in-part"],
   },
   {
     name: "settle",

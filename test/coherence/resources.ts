@@ -98,7 +98,10 @@ export interface Purge {
   readonly covers: readonly string[];
 }
 
-/** A purge of each kind but that of everything. Of the quiet ones none: it would hide what is lost there. */
+/**
+ * A purge of each kind but that of everything; none of the quiet ones, since it would hide what is lost there; and none that
+ * is soft, since what that promises is not a later fetch.
+ */
 export function purgesOf(random: Random): readonly Purge[] {
   const [item, tagged, team] = [random.below(ITEMS), random.below(TAGGED), random.below(TEAMS)];
   return [
@@ -106,6 +109,7 @@ export function purgesOf(random: Random): readonly Purge[] {
     { what: { tag: `key-${tagged}` }, covers: [`/tagged/${tagged}`] },
     { what: { path: `/items/${item}`, host: HOST }, covers: [`/items/${item}`] },
     { what: { url: `http://${HOST}/teams/${team}` }, covers: [`/teams/${team}`] },
+    { what: { group: `team-${team}`, host: HOST }, covers: [`/teams/${team}`] },
     { what: { route: "/views/:id" }, covers: paths("views", ITEMS) },
     { what: { glob: "/list?/*" }, covers: paths("lists", LISTS) },
   ];

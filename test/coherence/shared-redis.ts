@@ -62,7 +62,7 @@ async function single(): Promise<SharedRedis> {
     movedFrom: () => impossible("fail over"),
     reshard: () => impossible("reshard"),
     async way() {
-      const relay = await startRelay(redis.port);
+      const relay = await startRelay(redis.port, { vital: FENCE });
       return { where: `url: redis://127.0.0.1:${relay.port}`, wires: [{ relay, to: redis }] };
     },
     stop: redis.stop,
@@ -119,7 +119,9 @@ async function clustered(): Promise<SharedRedis> {
     },
     async way(number) {
       const host = `127.0.0.${number + 1}`;
-      const relays = await Promise.all(servers.map(({ port }) => startRelay(port, { host, port })));
+      const relays = await Promise.all(
+        servers.map(({ port }) => startRelay(port, { at: { host, port }, vital: FENCE })),
+      );
       const nodes = servers.map(({ port }) => `${host}:${port}`);
       const wires = relays.map((relay, i) => ({ relay, to: servers[i] as TestRedis }));
       return { where: `cluster: ${JSON.stringify(nodes)}`, wires };

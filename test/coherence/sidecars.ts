@@ -44,6 +44,8 @@ export interface PlaceOptions {
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const START_MS = 60_000;
+/** Of what a sidecar says, these lines are for the checker. */
+const TOLD = /"msg":"(store (ok|degraded)|listening|log lines dropped)/;
 const preload = (file: string) => ["--import", new URL(file, import.meta.url).href];
 
 export async function openPlace(options: PlaceOptions): Promise<Place> {
@@ -103,7 +105,9 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
         if (isWell) return resolve();
         const timer = setTimeout(() => {
           listeners.delete(hear);
-          reject(new Error(`sidecar ${id} has not had its store for ${ms} ms`));
+          void readiness(admin).then((said) => {
+            reject(new Error(`sidecar ${id} has not had its store for ${ms} ms: ${said}`));
+          });
         }, ms);
         const hear = () => {
           if (!isWell) return;
@@ -132,10 +136,17 @@ export async function openPlace(options: PlaceOptions): Promise<Place> {
   };
 }
 
+/** In its own words; why it does not tell, where it does not. */
+function readiness(admin: string): Promise<string> {
+  const asked = fetch(`${admin}/readyz`, { signal: AbortSignal.timeout(5000) });
+  return asked.then((answer) => answer.text()).catch(String);
+}
+
 function start({ port, config, mutation }: PlaceOptions): ChildProcess {
   const env = { ...process.env, FOREBAY_MUTATION: mutation?.name };
   const loaded = [...preload("stalls.ts"), ...(mutation ? preload("mutate.ts") : [])];
-  const args = ["src/main.ts", "--config", config, "--listen", `127.0.0.1:${port}`, "--log-level", "info"];
+  // At level info a sidecar that comes and goes often says so late.
+  const args = ["src/main.ts", "--config", config, "--listen", `127.0.0.1:${port}`, "--log-level", "debug"];
   const child = spawn(process.execPath, [...loaded, ...args], {
     cwd: ROOT,
     env,
@@ -164,6 +175,8 @@ async function serves(
   });
   if (child.stdout) {
     createInterface({ input: child.stdout }).on("line", (text) => {
+      if (!TOLD.test(text)) return;
+      if (text.includes("log lines dropped")) throw new Error(`what a sidecar said of its store may be lost: ${text}`);
       const { msg, detail = "" } = parsed(text);
       if (msg === "store ok" || msg === "store degraded") tell(msg === "store ok" ? "ok" : "degraded", detail);
       if (msg === "listening") resolve();

@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { freePort } from "../support/redis.ts";
+import { freePort } from "../support/ports.ts";
 import { createRecording, type Recording } from "./history.ts";
 import type { Mutation } from "./mutations.ts";
 import { type CheckOrigin, startOrigin } from "./origin.ts";
