@@ -4,29 +4,41 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
-import { startForebay, untilHit } from "./candidates/forebay.ts";
+import { type ForebaySetup, startForebay, untilHit } from "./candidates/forebay.ts";
 import { onStage, type Stage } from "./candidates/stage.ts";
 import { figureAtMost, type Row } from "./outcome.ts";
 import { residentBytes } from "./procfs.ts";
 
 const clients = 10_000;
-const candidate = "forebay, memory";
+/** Longer than it takes all of them to ask, shorter than a route's `collapse.wait`. */
+const originMs = 3000;
 /** Connections that are opened at the same time: a listener's queue is short. */
 const opening = 200;
+const setups: readonly ForebaySetup[] = [
+  { name: "forebay, memory" },
+  { name: "forebay, redis", redis: { trust: "0s", memory: "64mb" } },
+];
 
 export const followers = {
   name: "followers",
-  title: `Followers: ${clients} clients wait for one fetch of one sidecar`,
-  expects: [
-    figureAtMost(candidate, "origin requests", 1),
-    figureAtMost(candidate, "more memory at the most, MB", 100),
-    figureAtMost(candidate, "failed", 0),
-  ],
-  run: (): Promise<Row[]> => onStage(async (stage) => [await followed(stage)]),
+  title: `Followers: ${clients} clients wait for one fetch of one sidecar, an origin that takes ${originMs / 1000} s`,
+  expects: setups.flatMap(({ name }) => [
+    figureAtMost(name, "origin requests", 1),
+    figureAtMost(name, "more memory at the most, MB", 100),
+    figureAtMost(name, "failed", 0),
+  ]),
+  run: (): Promise<Row[]> =>
+    onStage(async (stage) => {
+      const rows: Row[] = [];
+      for (const setup of setups) rows.push(await followed(setup, stage));
+      return rows;
+    }),
 };
 
-async function followed(stage: Stage): Promise<Row> {
-  const { running, url } = await startForebay(stage, { name: candidate });
+async function followed(setup: ForebaySetup, stage: Stage): Promise<Row> {
+  const { name: candidate } = setup;
+  if (setup.redis && stage.redis === undefined) return { candidate, note: "skipped: no redis-server found" };
+  const { running, url } = await startForebay(stage, setup);
   await untilHit(`${url}/hit/ready`);
   const sockets = await openAll(Number(new URL(url).port));
   try {
@@ -38,16 +50,18 @@ async function followed(stage: Stage): Promise<Row> {
     const watch = setInterval(() => {
       most = Math.max(most, residentBytes(running.pid) ?? 0);
     }, 5);
-    const answers = await Promise.all(sockets.map((socket) => ask(socket, "/cold/200/followers")));
+    const answers = await Promise.all(sockets.map((socket) => ask(socket, `/cold/${originMs}/followers`)));
     clearInterval(watch);
     const figures = {
       "origin requests": (await stage.originRequests()) - before,
+      "clients that waited": answers.filter((answer) => /^cache-status:.*; collapsed/im.test(answer)).length,
       "more memory at the most, MB": (most - idle) / 2 ** 20,
       failed: answers.filter((answer) => !answer.startsWith("HTTP/1.1 200 ")).length,
     };
     return { candidate, figures };
   } finally {
     for (const socket of sockets) socket.destroy();
+    await running.stop();
   }
 }
 

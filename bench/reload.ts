@@ -14,8 +14,9 @@ import { middle, quantileOf } from "./statistics.ts";
 const candidate = "forebay, memory";
 const perSecond = 1000;
 const seconds = 9;
-/** The file is looked at twice a second, and counts when it has stood still from one look to the next. */
 const periodMs = 2000;
+/** One that is not in use by then never is. */
+const patienceMs = 10_000;
 const reloads = 4;
 const routeCount = 500;
 const busyMs = 20;
@@ -41,14 +42,15 @@ export const reload = {
         const answers = load.paced(load1);
         // A generator that fails meanwhile is heard of below.
         answers.catch(() => {});
-        let notSeen = 0;
+        const after: number[] = [];
         for (let i = 0; i < reloads; i += 1) {
           const number = 2 + round * reloads + i;
+          const next = pause(periodMs);
           await sidecar.reload(routes(number));
-          await pause(periodMs);
-          if ((await inUse(sidecar.url)) !== number) notSeen += 1;
+          after.push(await msUntilInUse(sidecar.url, number));
+          await next;
         }
-        rounds.push({ steady, answers: await answers, notSeen });
+        rounds.push({ steady, answers: await answers, after });
       }
       return [rowOf(rounds)];
     }),
@@ -57,7 +59,8 @@ export const reload = {
 interface Reloaded {
   readonly steady: readonly Paced[];
   readonly answers: readonly Paced[];
-  readonly notSeen: number;
+  /** Of each reload, ms until it was in use; infinite: it never was. */
+  readonly after: readonly number[];
 }
 
 /** `number` shows in each of them, and in what `inUse` finds. */
@@ -70,6 +73,16 @@ function routes(number: number): string {
   return Array.from({ length: routeCount }, (_, index) => one(index)).join("");
 }
 
+async function msUntilInUse(url: string, number: number): Promise<number> {
+  const startedAt = performance.now();
+  const ms = () => performance.now() - startedAt;
+  while ((await inUse(url)) !== number) {
+    if (ms() > patienceMs) return Number.POSITIVE_INFINITY;
+    await pause(20);
+  }
+  return ms();
+}
+
 async function inUse(url: string): Promise<number> {
   const { fields } = await ask(`${url}/area0/items/1`);
   return Number(/q=(\d+)/.exec(String(fields["ratelimit-policy"]))?.[1]) - 1_000_000;
@@ -77,9 +90,11 @@ async function inUse(url: string): Promise<number> {
 
 function rowOf(rounds: readonly Reloaded[]): Row {
   const all = rounds.flatMap(({ answers }) => answers);
+  const after = rounds.flatMap((round) => round.after);
   const figures = {
     failed: all.filter(({ status }) => status !== 200).length,
-    "reloads not seen": rounds.reduce((sum, { notSeen }) => sum + notSeen, 0),
+    "reloads not seen": after.filter((ms) => ms > patienceMs).length,
+    "in use after, s": middle(after, (ms) => ms / 1000),
     "p99 without, ms": middle(rounds, ({ steady }) => p99(steady)),
     "p99 added, ms": middle(rounds, ({ steady, answers }) => p99(answers) - p99(steady)),
     "longest wait, ms": all.reduce((longest, { ms }) => Math.max(longest, ms), 0),
