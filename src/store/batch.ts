@@ -10,7 +10,7 @@ import type { RedisKeys } from "./redis-keys.ts";
 import type { RedisTally } from "./redis-tally.ts";
 import { LEASE, run } from "./scripts.ts";
 import type { LimitQuestion, Verdict } from "./store.ts";
-import { StoreUnavailable, unavailable } from "./unavailable.ts";
+import { StoreUnavailable, unavailable, unlessHeard } from "./unavailable.ts";
 
 export interface Ask {
   /** Redis keys to read, as text and as bytes. */
@@ -96,7 +96,7 @@ class Batch {
   #missing = 0;
   /** When it was sent; monotonic ms. */
   #sentAt = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #heard = () => {};
   #isGivenUp = false;
 
   constructor(line: Line, options: BatchOptions) {
@@ -114,8 +114,7 @@ class Batch {
     for (const { ask } of this.#asked) ask.leaving?.();
     this.#seen = this.#options.clock.value();
     this.#sentAt = performance.now();
-    // Where this process itself was late, the reply may be here already: timers run before sockets are read.
-    this.#timer = setTimeout(() => setImmediate(() => this.#giveUp()), this.#options.deadline);
+    this.#heard = unlessHeard(this.#options.deadline, () => this.#giveUp());
     for (const asked of this.#asked) if (asked.ask.lease) this.#sendLease(asked, asked.ask.lease);
     for (const { ask } of this.#asked) {
       if (ask.record !== undefined) this.#read(ask.record, false);
@@ -194,7 +193,7 @@ class Batch {
   }
 
   #finish(): void {
-    clearTimeout(this.#timer);
+    this.#heard();
     this.#options.tally.answered(performance.now() - this.#sentAt);
     for (const asked of this.#asked) {
       if (this.#isGivenUp) {

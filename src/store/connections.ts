@@ -11,7 +11,7 @@
 import { AS_BYTES, type Client, type Dialled, type Dialler } from "./redis-client.ts";
 import type { RedisTally } from "./redis-tally.ts";
 import type { Sender } from "./scripts.ts";
-import { notConnected, StoreUnavailable } from "./unavailable.ts";
+import { notConnected, StoreUnavailable, unlessHeard } from "./unavailable.ts";
 
 /** Between heartbeats. */
 export const BEAT_MS = 250;
@@ -213,7 +213,7 @@ export class OpenLine implements Line {
   async #open(): Promise<void> {
     const sentAt = performance.now();
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), ATTEMPT_MS);
+    const heard = unlessHeard(ATTEMPT_MS, () => late.abort());
     try {
       const dialled = await this.#dialler.dial(late.signal);
       const { client } = dialled;
@@ -233,7 +233,7 @@ export class OpenLine implements Line {
       const isLate = late.signal.aborted;
       this.#again(isLate ? new StoreUnavailable(`connecting to Redis took over ${ATTEMPT_MS} ms`) : error);
     } finally {
-      clearTimeout(timer);
+      heard();
     }
   }
 

@@ -6,7 +6,7 @@ import { sparing } from "../log/sparing.ts";
 import { forRequest, type Log } from "../log.ts";
 import { createBreaker } from "./breaker.ts";
 import type { Asker, Health, Lead, Reading, Sibling, Soon, Store, Watch, Write } from "./store.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { StoreUnavailable, textOf } from "./unavailable.ts";
 
 type StoreLog = Pick<Log, "debug" | "info" | "warn">;
 
@@ -52,7 +52,7 @@ export function createFailOpenStore<V>(inner: Store<V>, options: FailOpenOptions
   }
 
   function note(error: unknown, what: string, asker: Asker | undefined): void {
-    lastFailure = error instanceof Error ? error.message : String(error);
+    lastFailure = textOf(error);
     log.debug("store failed", { question: what, ...forRequest(asker), error });
   }
 

@@ -2,7 +2,7 @@
 // kept, and several together, because each knows only what it has heard: one that was cut off goes on naming whom it knew.
 
 import { type Place, placeOf } from "./place.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { StoreUnavailable, unlessHeard } from "./unavailable.ts";
 
 export interface Asked {
   sendCommand(words: readonly string[]): Promise<unknown>;
@@ -43,11 +43,11 @@ export function createGuides<View>(
 
   async function inTime<T>(step: (late: AbortSignal) => Promise<T>): Promise<T> {
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), patienceMs);
+    const heard = unlessHeard(patienceMs, () => late.abort());
     try {
       return await step(late.signal);
     } finally {
-      clearTimeout(timer);
+      heard();
     }
   }
 

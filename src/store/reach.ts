@@ -5,7 +5,7 @@
 import { type Connections, DEMOTED, FRESH_MS, isOfReplica, type Line } from "./connections.ts";
 import type { HighestClock } from "./highest-clock.ts";
 import { run, tellAll, VOUCH } from "./scripts.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { StoreUnavailable, textOf } from "./unavailable.ts";
 
 /** How far the way back from an outage has been gone. */
 type Stage = "out" | "vouching" | "replaying" | "settling" | "ok" | "closed";
@@ -230,7 +230,7 @@ class Reaching implements Reach {
 
   #fail(reason: unknown, attempt: number): void {
     if (attempt !== this.#attempt || this.#stage === "closed" || this.#stage === "out") return;
-    this.#goOut(reason instanceof Error ? reason.message : String(reason), false);
+    this.#goOut(textOf(reason), false);
     if (isOfReplica(reason)) this.#options.connections().leave(DEMOTED);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;

@@ -10,7 +10,7 @@ import { type ClusterMap, createClusterMap } from "./cluster-map.ts";
 import { type Place, placeText } from "./place.ts";
 import { createSentinels, type SentinelOptions } from "./sentinels.ts";
 import { readServerInfo, type ServerInfo } from "./server-info.ts";
-import { StoreUnavailable } from "./unavailable.ts";
+import { StoreUnavailable, textOf } from "./unavailable.ts";
 
 export interface ServerOptions {
   /** redis://, rediss:// or unix://; undefined: `sentinel` or `cluster` says where. */
@@ -176,8 +176,7 @@ function pem(file: string, what: string): Buffer {
   try {
     return readFileSync(file);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreUnavailable(`store.redis.tls.${what} cannot be read: ${reason}`, { cause });
+    throw new StoreUnavailable(`store.redis.tls.${what} cannot be read: ${textOf(cause)}`, { cause });
   }
 }
 

@@ -7,6 +7,7 @@
 // process had an answer to before. One WAIT is under way at a time; who asks meanwhile shares the next.
 
 import type { Line } from "./connections.ts";
+import { textOf, unlessHeard } from "./unavailable.ts";
 
 export interface WaitOptions {
   /** How many replicas are to have it. */
@@ -84,18 +85,18 @@ export function createReplicas(options: ReplicasOptions): Replicas {
         const over = (reason?: string) => {
           if (isOver) return;
           isOver = true;
-          clearTimeout(timer);
+          heard();
           if (reason !== undefined) miss(reason);
           resolve();
         };
         const late = `${wanted} did not confirm it within ${timeout} ms`;
-        const timer = setTimeout(() => over(late), timeout);
+        const heard = unlessHeard(timeout, () => over(late));
         round().then(
           (confirmed) => {
             if (confirmed.process !== process) over("it is another Redis by now");
             else over(confirmed.count >= replicas ? undefined : late);
           },
-          (error) => over(error instanceof Error ? error.message : String(error)),
+          (error) => over(textOf(error)),
         );
       });
     },

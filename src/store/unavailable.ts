@@ -26,9 +26,9 @@ export class StoreUnavailable extends Error {
 /** `promise`, or StoreUnavailable after `ms`. What comes later is dropped. */
 export function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new StoreUnavailable(`Redis did not answer within ${ms} ms`)), ms);
+    const heard = unlessHeard(ms, () => reject(new StoreUnavailable(`Redis did not answer within ${ms} ms`)));
     const settle = (settled: () => void) => {
-      clearTimeout(timer);
+      heard();
       settled();
     };
     promise.then(
@@ -36,6 +36,21 @@ export function within<T>(promise: Promise<T>, ms: number): Promise<T> {
       (cause) => settle(() => reject(unavailable(cause))),
     );
   });
+}
+
+/**
+ * Calls `late` after `ms`, unless what it returns was called before. Where this process itself stood still, the reply may be
+ * here already: timers run before sockets are read, so they are read once more.
+ */
+export function unlessHeard(ms: number, late: () => void): () => void {
+  let last: NodeJS.Immediate | undefined;
+  const timer = setTimeout(() => {
+    last = setImmediate(late);
+  }, ms);
+  return () => {
+    clearTimeout(timer);
+    clearImmediate(last);
+  };
 }
 
 /** Whatever went wrong, as StoreUnavailable. */
