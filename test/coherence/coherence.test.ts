@@ -9,6 +9,8 @@ import { operations, report } from "./report.ts";
 
 /** A machine that stood still for long proves nothing; another attempt may. */
 const ATTEMPTS = 3;
+/** Operations beyond which a run says something. */
+const ENOUGH = 100;
 
 test("three sidecars stay coherent while one is killed or cut off and Redis is restarted, flushed and frozen", {
   timeout: 300_000,
@@ -50,14 +52,18 @@ test("two sidecars without a mechanism are found guilty", { timeout: 120_000 }, 
 
 async function staysCoherent(options: CampaignOptions): Promise<void> {
   let outcome: Outcome | undefined;
-  for (let attempt = 0; attempt < ATTEMPTS && isDoubtful(outcome); attempt++) outcome = await runCampaign(options);
+  for (let attempt = 0; attempt < ATTEMPTS && provesNothing(outcome); attempt++) outcome = await runCampaign(options);
   expect(outcome?.violations.length, outcome && report(outcome, options.seed)).toBe(0);
   expect(outcome).toMatchObject({ failure: undefined, doubtful: [], tally: { torn: [], errors: 0 } });
-  expect(outcome && operations(outcome)).toBeGreaterThan(100);
+  expect(outcome && operations(outcome)).toBeGreaterThan(ENOUGH);
   expect(outcome?.tally.hits).toBeGreaterThan(0);
   expect(outcome?.history.faults.length).toBeGreaterThan(0);
 }
 
-function isDoubtful(outcome: Outcome | undefined): boolean {
-  return outcome === undefined || (outcome.doubtful.length > 0 && outcome.violations.length === 0);
+/** Where the machine stood still, a read may be doubtful, or hardly any were done. */
+function provesNothing(outcome: Outcome | undefined): boolean {
+  if (outcome === undefined) return true;
+  if (outcome.violations.length > 0) return false;
+  const isScant = outcome.tally.hits === 0 || operations(outcome) <= ENOUGH;
+  return outcome.doubtful.length > 0 || (isScant && outcome.failure === undefined);
 }

@@ -2,6 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 
@@ -23,8 +24,10 @@ export function installPackage(name: string): string | undefined {
   if (process.getuid?.() !== 0 || !existsSync("/etc/debian_version")) return undefined;
   process.stderr.write(`No ${name} on PATH: installing the package ${name} with apt-get\n`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const lock = "DPkg::Lock::Timeout=300"; // another test file may be doing the same
-  execFileSync("apt-get", ["-o", lock, "update"], { env, stdio: "ignore" });
-  execFileSync("apt-get", ["-o", lock, "install", "-y", "--no-install-recommends", name], { env, stdio: "ignore" });
+  // Other test files may be about to do the same, and apt-get does not wait for whoever else updates its lists.
+  const lock = join(tmpdir(), "forebay-apt-get.lock");
+  const get = "apt-get -o DPkg::Lock::Timeout=300";
+  const script = `command -v "$0" || { ${get} update && ${get} install -y --no-install-recommends "$0"; }`;
+  execFileSync("flock", [lock, "sh", "-c", script, name], { env, stdio: "ignore" });
   return onPath(name);
 }
