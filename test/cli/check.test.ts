@@ -89,6 +89,12 @@ describe("check warns of what is legal but dangerous:", () => {
       `${PROXIED}routes:\n  - path: /a\n    rateLimit: [{ limit: 10, window: 1m, by: header:x-api-key }, ${LIMIT}]`,
     ],
     [
+      "limit-evadable",
+      "routes:\n  - path: /a\n    rateLimit: { limit: 10, window: 1m, by: cookie:sid }",
+      "4 limit-evadable routes[0].rateLimit",
+      "routes:\n  - path: /a\n    rateLimit: { limit: 10, window: 1m, by: cookie:sid, enforce: false }",
+    ],
+    [
       "limit-excepts-everyone",
       `${PROXIED}rateLimit: { limit: 10, window: 1m, except: [0.0.0.0/0] }`,
       "3 limit-excepts-everyone rateLimit.except[0]",

@@ -103,7 +103,7 @@ function lintBehindProxy({ listen, trustedProxies }: Config, limits: readonly Li
 /** A client that invents a new value for each request is a new client each time. */
 function lintEvadable(limits: readonly LimitAt[], shared: readonly LimitAt[]): Warning[] {
   const isFirm = ({ limit }: LimitAt) => limit.by.length === 1 && limit.by[0] === "ip" && limit.enforce;
-  const [first] = limits;
+  const first = limits.find(({ limit }) => limit.enforce);
   if (first === undefined || [...limits, ...shared].some(isFirm)) return [];
   const text =
     "counts by what a client may invent, so a new value is a new quota; put a wider limit by ip beside it, or allow this where the values are checked before Forebay";
