@@ -18,7 +18,7 @@ const BEHIND_MS = 450;
 /** And takes this to connect and to tell, ms. */
 const COMING_BACK_MS = 150;
 /** A wire held for no longer is no outage, ms. */
-const UNNOTICED_MS = 300;
+const LONGEST_HOLD_MS = 300;
 /** Slots moved one after the other. */
 const RESHARDED = 4;
 
@@ -240,7 +240,7 @@ export function createCast(stage: Stage) {
       await Promise.race([origin.arrival(id), writing]);
       const release = hold(wires, false);
       const admit = refuse(place);
-      await pause(random.between(50, UNNOTICED_MS));
+      await pause(random.between(50, LONGEST_HOLD_MS));
       for (const { relay } of wires) relay.cutOne(random.pick);
       release();
       await writing;

@@ -34,8 +34,8 @@ test.runIf(process.platform === "linux")(
   },
 );
 
-test("two sidecars without a mechanism are found guilty", { timeout: 120_000 }, async () => {
-  const mutation = mutationNamed("stamp");
+test.for(["stamp", "trust"])("two sidecars without %s are found guilty", { timeout: 120_000 }, async (name) => {
+  const mutation = mutationNamed(name);
   const { plans, trustMs = 0 } = mutation;
   const outcome = await runCampaign({
     seconds: 45,
