@@ -322,18 +322,19 @@ test("what cannot be sent becomes a 500 problem and is logged, and the connectio
 });
 
 test("an idle connection is closed after its time, and one on which nothing ever came", async () => {
-  const { port } = await serve(() => ok("hi"), { keepAliveMs: 20, headersMs: 40 });
-  expect(await rawClient(port).closed()).toBe("");
-  expect(await converse(port, plain("/"))).toMatch(/hi$/);
+  const used = await serve(() => ok("hi"), SHORT);
+  expect(await converse(used.port, plain("/"))).toMatch(/hi$/);
+  const unused = await serve(() => ok("hi"), { headersMs: 40 });
+  expect(await rawClient(unused.port).closed()).toBe("");
 });
 
 test("a response may be waited for longer than an idle connection is kept", async () => {
-  const slow = createServer((_request, response) => setTimeout(() => response.end("slow"), 100)).listen(0);
+  const slow = createServer((_request, response) => setTimeout(() => response.end("slow"), 1200)).listen(0);
   await once(slow, "listening");
   const { port: slowPort } = slow.address() as { port: number };
   const { port } = await serve(async () => ok(await (await fetch(`http://127.0.0.1:${slowPort}`)).text()), {
-    keepAliveMs: 20,
-    headersMs: 30,
+    ...SHORT,
+    headersMs: 1000,
   });
   expect(await converse(port, plain("/"))).toMatch(/slow$/);
   slow.closeAllConnections();
@@ -413,7 +414,7 @@ test("a client that reads slowly and has sent all it will gets every response it
 test("a client that is not read any more and takes its time is given up", async () => {
   const finished = Promise.withResolvers<Outcome>();
   const { port } = await serve(() => new Promise(() => {}), {
-    headersMs: 50,
+    headersMs: 1000,
     onFinished: (_request, outcome) => finished.resolve(outcome),
   });
   const raw = rawClient(port);
@@ -456,7 +457,6 @@ test("an event stream that is quiet is not given up, and a client that stops tak
     },
   };
   const { port } = await serve(() => ({ status: 200, fields: [], content }), {
-    headersMs: 20,
     keepAliveMs: 20,
     sendMs: 200,
     onFinished: (_request, outcome) => {

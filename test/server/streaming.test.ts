@@ -201,11 +201,11 @@ test("an absolute target reaches the origin as path and Host", async () => {
 });
 
 test.each([
-  ["garbage", replying("\x00 nonsense\r\n\r\n"), 502],
-  ["nothing but a reset", replying("", "reset"), 502],
-  ["silence", () => {}, 504],
-])("an origin that answers %s gives the client a problem", async (_what, script, status) => {
-  const relay = await relayToRaw(script, { timeout: { headers: 200 } });
+  ["garbage", replying("\x00 nonsense\r\n\r\n"), {}, 502],
+  ["nothing but a reset", replying("", "reset"), {}, 502],
+  ["silence", () => {}, { headers: 200 }, 504],
+])("an origin that answers %s gives the client a problem", async (_what, script, timeout, status) => {
+  const relay = await relayToRaw(script, { timeout });
   const answer = await converse(relay.port, GET);
   expect(statuses(answer)).toEqual([status]);
   expect(answer).toContain("application/problem+json");
