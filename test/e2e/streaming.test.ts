@@ -132,7 +132,7 @@ test.each([
 ])("a validation behind that is stuck %s is seen in the log, and tried again", async (_where, message, kind, stuck) => {
   const { origin, sidecar } = await start(
     (_request, response) => void response.writeHead(200, { "Cache-Control": "max-age=0" }).end("v1"),
-    { cache: "{ staleWhileRevalidate: 1h }", timeout: "{ headers: 200ms, body: 200ms }" },
+    { cache: "{ staleWhileRevalidate: 1h }", timeout: "{ headers: 2s, body: 2s }" },
   );
   await sidecar.fetch("/a");
   origin.handler = (_request, response) => stuck(response);
