@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+import { undisturbed } from "../support/undisturbed.ts";
 
 const DAY = 86_400;
 const AHEAD = 30 * DAY;
@@ -53,7 +54,8 @@ test("what the other stored is as much older for a sidecar as its clock is ahead
   const status = async () => (await ahead.fetch("/short")).headers.get("cache-status");
   await vi.waitFor(async () => expect(await status()).toContain("fwd=stale"), { timeout: 20_000 });
 
-  const { count, age } = await undisturbed(async (path) => {
+  const { count, age } = await undisturbed([right, ahead], async (round) => {
+    const path = `/${round}`;
     await untilHit(right, path);
     const answer = await untilHit(ahead, path);
     return { count: origin.count(path), age: Number(answer.headers.get("age")) };
@@ -75,32 +77,12 @@ test("a write on either is followed by no older answer of the other, whatever th
 });
 
 test("together they admit a limit once: its window is one of Redis' clock", async () => {
-  const answers = await undisturbed((key) => {
-    const ask = (sidecar: SidecarProcess) => sidecar.fetch("/limited", { headers: { "x-api-key": key } });
+  const answers = await undisturbed([right, ahead], (round) => {
+    const ask = (sidecar: SidecarProcess) => sidecar.fetch("/limited", { headers: { "x-api-key": `${round}` } });
     return Promise.all([right, ahead].flatMap((sidecar) => Array.from({ length: 40 }, () => ask(sidecar))));
   });
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(40);
 });
-
-/** What `play` gives, with a path of its own, once neither had to do without Redis meanwhile. A machine that stands still cuts its
- * sidecars off: then each fetches and counts by itself. */
-async function undisturbed<T>(play: (path: string) => Promise<T>): Promise<T> {
-  const all = [right, ahead];
-  for (let attempt = 1; ; attempt++) {
-    await Promise.all(all.map((sidecar) => untilHit(sidecar, "/before")));
-    const from = all.map(({ lines }) => lines.length);
-    const result = await play(`/${attempt}`);
-    await Promise.all(all.map((sidecar) => untilLogged(sidecar, `/after${attempt}`)));
-    const since = all.flatMap(({ lines }, i) => lines.slice(from[i]));
-    if (!since.some(({ msg }) => msg === "store failed")) return result;
-  }
-}
-
-/** Asks for a path that nobody asked for, and waits for that line: those before it are there, too. */
-async function untilLogged(sidecar: SidecarProcess, target: string): Promise<void> {
-  await sidecar.fetch(target);
-  await sidecar.line(({ path }) => path === target);
-}
 
 /** The first answer from the cache. */
 async function untilHit(sidecar: SidecarProcess, path: string): Promise<Response> {

@@ -1,12 +1,14 @@
 // `forebay explain` as it is typed, with and without a running sidecar.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test, vi } from "vitest";
 import { startOrigin } from "../support/origin.ts";
 import { startRedis } from "../support/redis.ts";
 import { runForebay, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+import { undisturbed } from "../support/undisturbed.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -35,10 +37,11 @@ async function fileWith(yaml: string): Promise<string> {
 const withoutToken = { env: { ...process.env, ADMIN_TOKEN: "", NO_COLOR: "" } };
 const explain = (...args: string[]) => runForebay(["explain", ...args], withoutToken);
 
-/** Resolves when it may read Redis; until then it knows nothing of what is stored, and fetches without a lease. */
-async function reading({ admin }: SidecarProcess): Promise<void> {
-  const isReady = async () => (await (await fetch(`${admin}/readyz`)).text()).includes('"status":"ok"');
-  await vi.waitUntil(isReady, { timeout: 20_000 });
+/** To be asked in `undisturbed`: while it may not read Redis it knows nothing of what is stored, and fetches without a lease. */
+async function withSidecar(yaml: string): Promise<SidecarProcess> {
+  const sidecar = await startSidecarProcess(yaml, ["--log-level", "debug"]);
+  cleanups.push(() => sidecar.stop());
+  return sidecar;
 }
 
 test("without a sidecar the file is enough: route, client, limits, key, freshness, tags and what a write invalidates", async () => {
@@ -118,88 +121,81 @@ test("what is typed wrong is told, with exit code 2", async () => {
 test("a running sidecar says what is stored, without a request being counted", async () => {
   const redis = await startRedis();
   cleanups.push(() => redis.stop());
-  let requests = 0;
   const origin = await startOrigin((_request, response) => {
-    requests += 1;
     response.writeHead(200, { "cache-control": "max-age=60", "surrogate-key": "own" }).end("hello");
   });
   cleanups.push(() => origin.close());
   const store = `store: { redis: { url: "${redis.url}", deadline: 2s } }`;
   const yaml = `origin: ${origin.url}\nadminToken: a-token-of-16-or-more\n${store}\n${ROUTES}`;
-  const start = async () => {
-    const sidecar = await startSidecarProcess(yaml);
-    cleanups.push(() => sidecar.stop());
-    await reading(sidecar);
-    return sidecar;
-  };
-  const [one, two] = await Promise.all([start(), start()]);
-  const live = async (sidecar: SidecarProcess, ...more: string[]) => {
-    const where = ["--live", "--admin", sidecar.admin, "--token", "a-token-of-16-or-more"];
-    return explain("GET", "http://app.test/articles/7", ...where, ...more);
-  };
-  const stored = async (sidecar: SidecarProcess) => JSON.parse((await live(sidecar, "--json")).stdout).stored;
-  expect(await stored(one)).toMatchObject({ answered: true, decision: "forward", reason: "uri-miss", response: null });
-  expect(requests).toBe(0);
-  await one.fetch("/articles/7");
-  await one.fetch("/articles/7");
-  expect((await stored(one)).response).toMatchObject({ state: "usable", tier: "memory", hits: 1 });
-  // The limit was charged by the two requests alone.
-  expect((await one.fetch("/articles/7")).headers.get("ratelimit")).toMatch(/r=997/);
-  expect(await stored(two)).toMatchObject({ decision: "fresh", response: { tier: "redis", hits: null } });
-  const purged = await runForebay(["purge", "tag", "own", "--admin", one.admin, "--wait"], {
-    env: { ...process.env, ADMIN_TOKEN: "a-token-of-16-or-more" },
+  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
+  await undisturbed([one, two], async (round) => {
+    const path = `/articles/${round}`;
+    const ask = () => one.fetch(path, { headers: { "x-forwarded-for": `203.0.113.${round}` } });
+    const live = async (sidecar: SidecarProcess, ...more: string[]) => {
+      const where = ["--live", "--admin", sidecar.admin, "--token", "a-token-of-16-or-more"];
+      return explain("GET", `http://app.test${path}`, ...where, ...more);
+    };
+    const stored = async (sidecar: SidecarProcess) => JSON.parse((await live(sidecar, "--json")).stdout).stored;
+    const nothing = { answered: true, decision: "forward", reason: "uri-miss", response: null };
+    expect(await stored(one)).toMatchObject(nothing);
+    expect(origin.count(path)).toBe(0);
+    await ask();
+    await ask();
+    expect((await stored(one)).response).toMatchObject({ state: "usable", tier: "memory", hits: 1 });
+    // The limit was charged by the two requests alone.
+    expect((await ask()).headers.get("ratelimit")).toMatch(/r=997/);
+    expect(await stored(two)).toMatchObject({ decision: "fresh", response: { tier: "redis", hits: null } });
+    const purged = await runForebay(["purge", "tag", "own", "--admin", one.admin, "--wait"], {
+      env: { ...process.env, ADMIN_TOKEN: "a-token-of-16-or-more" },
+    });
+    expect(purged.code).toBe(0);
+    const { stdout } = await live(two);
+    expect(stdout).toMatch(/invalidated: may be validated/);
+    expect(stdout).toMatch(/because +tag:own at 20\d\d-.*Z, clock \d+/);
+    expect(origin.count(path)).toBe(1);
   });
-  expect(purged.code).toBe(0);
-  const { stdout } = await live(two);
-  expect(stdout).toMatch(/invalidated: may be validated/);
-  expect(stdout).toMatch(/because +tag:own at 20\d\d-.*Z, clock \d+/);
-  expect(requests).toBe(1);
   const refused = await explain("GET", "http://app.test/a", "--live", "--admin", one.admin);
   expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
-});
+}, 180_000);
 
 test("a running sidecar says which one stored a response, or validated it last", async () => {
   const redis = await startRedis();
   cleanups.push(() => redis.stop());
-  const answered: number[] = [];
   const origin = await startOrigin(({ headers }, response) => {
     const status = headers["if-none-match"] === '"1"' ? 304 : 200;
-    answered.push(status);
     response.writeHead(status, { "cache-control": "max-age=60", etag: '"1"' }).end(status === 200 ? "hello" : "");
   });
   cleanups.push(() => origin.close());
-  const start = async () => {
-    const sidecar = await startSidecarProcess(
-      `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
-    );
-    cleanups.push(() => sidecar.stop());
-    await reading(sidecar);
-    return sidecar;
-  };
-  const [one, two] = await Promise.all([start(), start()]);
+  const yaml = `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`;
+  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
   const asked = async ({ admin }: SidecarProcess, path: string) =>
     JSON.parse(await (await fetch(`${admin}/api/${path}`)).text());
   const names = { one: (await asked(one, "stats")).sidecar, two: (await asked(two, "stats")).sidecar };
-  const response = async (sidecar: SidecarProcess) =>
-    (await asked(sidecar, "explain?url=http://app.test/articles/7")).stored.response;
-  const said = async ({ admin }: SidecarProcess) =>
-    (await explain("GET", "http://app.test/articles/7", "--live", "--admin", admin)).stdout;
-  // What is stored is on its way to Redis when the client has its answer.
-  await one.fetch("/articles/7");
-  await vi.waitUntil(async () => (await response(two)) !== null, { timeout: 20_000 });
-  expect((await response(one)).storedBy).toEqual({ sidecar: names.one, isThis: true });
-  expect((await response(two)).storedBy).toEqual({ sidecar: names.one, isThis: false });
-  expect(await said(two)).toMatch(new RegExp(`^ +by +sidecar ${names.one}$`, "m"));
-  await two.fetch("/articles/7");
-  expect(await response(two)).toMatchObject({ tier: "memory", storedBy: { sidecar: names.one } });
-  const purged = await runForebay(["purge", "tag", "article:7", "--admin", one.admin, "--wait"], withoutToken);
-  expect(purged.code).toBe(0);
-  await two.fetch("/articles/7");
-  expect(answered).toEqual([200, 304]);
-  await vi.waitUntil(async () => (await response(two)).storedBy.isThis, { timeout: 20_000 });
-  expect((await response(one)).storedBy).toEqual({ sidecar: names.two, isThis: false });
-  expect(await said(two)).toMatch(new RegExp(`^ +by +this sidecar, ${names.two}$`, "m"));
-});
+  await undisturbed([one, two], async (round) => {
+    const path = `/articles/${round}`;
+    const response = async (sidecar: SidecarProcess) =>
+      (await asked(sidecar, `explain?url=http://app.test${path}`)).stored.response;
+    const said = async ({ admin }: SidecarProcess) =>
+      (await explain("GET", `http://app.test${path}`, "--live", "--admin", admin)).stdout;
+    // What is stored is on its way to Redis when the client has its answer.
+    await one.fetch(path);
+    await vi.waitUntil(async () => (await response(two)) !== null, { timeout: 20_000 });
+    expect((await response(one)).storedBy).toEqual({ sidecar: names.one, isThis: true });
+    expect((await response(two)).storedBy).toEqual({ sidecar: names.one, isThis: false });
+    expect(await said(two)).toMatch(new RegExp(`^ +by +sidecar ${names.one}$`, "m"));
+    await two.fetch(path);
+    expect(await response(two)).toMatchObject({ tier: "memory", storedBy: { sidecar: names.one } });
+    const tag = `article:${round}`;
+    const purged = await runForebay(["purge", "tag", tag, "--admin", one.admin, "--wait"], withoutToken);
+    expect(purged.code).toBe(0);
+    await two.fetch(path);
+    const conditions = origin.seen.filter(({ url }) => url === path).map(({ headers }) => headers["if-none-match"]);
+    expect(conditions).toEqual([undefined, '"1"']);
+    await vi.waitUntil(async () => (await response(two)).storedBy.isThis, { timeout: 20_000 });
+    expect((await response(one)).storedBy).toEqual({ sidecar: names.two, isThis: false });
+    expect(await said(two)).toMatch(new RegExp(`^ +by +this sidecar, ${names.two}$`, "m"));
+  });
+}, 180_000);
 
 test("what is no sidecar is told as such", async () => {
   const other = await startOrigin((_request, response) => {
@@ -217,26 +213,24 @@ test("what is no sidecar is told as such", async () => {
 test("a lease under way is seen", async () => {
   const redis = await startRedis();
   cleanups.push(() => redis.stop());
-  const waiting = Promise.withResolvers<void>();
-  const asked = Promise.withResolvers<void>();
-  const origin = await startOrigin(async (_request, response) => {
-    asked.resolve();
-    await waiting.promise;
-    response.writeHead(200, { "cache-control": "max-age=60" }).end("hello");
-  });
+  const origin = await startOrigin((_request, response) => void response.end());
   cleanups.push(() => origin.close());
-  const sidecar = await startSidecarProcess(
+  const sidecar = await withSidecar(
     `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
   );
-  cleanups.push(() => sidecar.stop());
-  await reading(sidecar);
-  const answer = sidecar.fetch("/articles/7");
-  await asked.promise;
-  const { stdout } = await explain("GET", "http://app.test/articles/7", "--live", "--admin", sidecar.admin);
-  waiting.resolve();
-  await answer;
+  const { stdout } = await undisturbed([sidecar], async (round) => {
+    const path = `/articles/${round}`;
+    const asked = Promise.withResolvers<ServerResponse>();
+    origin.handler = ({ url }, response) => void (url === path ? asked.resolve(response) : response.end());
+    const answer = sidecar.fetch(path);
+    const response = await asked.promise;
+    const said = await explain("GET", `http://app.test${path}`, "--live", "--admin", sidecar.admin);
+    response.writeHead(200, { "cache-control": "max-age=60" }).end("hello");
+    await answer;
+    return said;
+  });
   expect(stdout).toMatch(/lease +a sidecar fetches it; its lease has \d+ ms left/);
-});
+}, 180_000);
 
 test("a running sidecar explains by the configuration that is in use", async () => {
   const yaml = "origin: http://127.0.0.1:9\nroutes: [{ path: /a, cache: { ttl: 1m } }]";
