@@ -453,8 +453,9 @@ function limitTests(): void {
       const { resetMs } = verdicts.at(-1) ?? { resetMs: 0 };
       expect(resetMs).toBeGreaterThan(0);
       expect(resetMs).toBeLessThanOrEqual(600);
-      const admitted = async () => expect((await charge(store, question))[0]?.allowed).toBe(true);
-      await vi.waitFor(admitted, { timeout: resetMs + 500, interval: 10 });
+      const admittedAt = performance.now() + resetMs + 20;
+      await vi.waitUntil(() => performance.now() > admittedAt, { timeout: 20_000, interval: 10 });
+      expect(await charge(store, question)).toMatchObject([{ allowed: true }]);
     });
 
     test(`${algorithm}: the time until the window has passed comes with leave`, async () => {
@@ -667,17 +668,36 @@ function sharedTests(): void {
   });
 
   test("a lease outlives its time while its holder lives", async () => {
-    const { lease } = await store.lead(key, [], [], 600);
-    const end = Date.now() + 1500;
-    await vi.waitUntil(
-      async () => {
-        expect((await other.lead(key, [], [], 600)).lease).toBeUndefined();
-        return Date.now() > end;
-      },
-      { timeout: 6000, interval: 40 },
-    );
-    lease?.release("failed");
+    // Renewed every 200 ms. It ends all the same where this process or Redis stands still: with a gap it proves nothing, and
+    // another one is watched.
+    for (let round = 1; ; round++) {
+      const { isTaken, gapMs } = await watchedLease(keyOf(`k${round}`));
+      if (!isTaken) break;
+      expect(gapMs).toBeGreaterThan(150);
+    }
   });
+
+  /** Whether the other got a lease of 600 ms within 1.5 s, and the longest time between two of its answers until then. */
+  async function watchedLease(key: Key): Promise<{ isTaken: boolean; gapMs: number }> {
+    let last = performance.now();
+    const end = last + 1500;
+    let gapMs = 0;
+    const { lease } = await store.lead(key, [], [], 600);
+    expect(lease).toBeDefined();
+    return vi.waitUntil(
+      async () => {
+        const taken = (await other.lead(key, [], [], 600)).lease;
+        const now = performance.now();
+        gapMs = Math.max(gapMs, now - last);
+        last = now;
+        if (!taken && now < end) return undefined;
+        taken?.release("failed");
+        lease?.release("failed");
+        return { isTaken: taken !== undefined, gapMs };
+      },
+      { timeout: 20_000, interval: 40 },
+    );
+  }
 
   test("the lease of a holder that is gone is had within its time", async () => {
     const gone = await fixture.another();
@@ -688,7 +708,7 @@ function sharedTests(): void {
         const lead = await store.lead(key, [], [], 300);
         return lead.lease ? lead : false;
       },
-      { timeout: 1500, interval: 20 },
+      { timeout: 20_000, interval: 20 },
     );
     lease?.release("failed");
   });

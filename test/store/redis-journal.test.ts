@@ -7,22 +7,28 @@ import type { Notice, Reading } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { keyOf, storedOf } from "./contract.ts";
+import { patient } from "./patient.ts";
 
 const stores = redisStores();
 const key = keyOf("k");
 const JOURNAL = "forebay:{fence}:w";
+/** Of a write that nobody ends: more than a busy machine takes to look what is so until then. */
+const LEASE_MS = 3000;
 
 let store: RedisStore<string>;
 
 beforeEach(async () => {
   await stores.redis.flush();
   store = await stores.connected();
-  const { clock } = (await look()).fence;
-  await store.put(key, [], storedOf("one", { stamp: clock, tags: ["a"] }));
+  await put("one", (await look()).fence.clock);
 });
 
 async function look(on = store): Promise<Reading<string>> {
-  return on.look({ key, tags: ["a"], limits: [] });
+  return patient(on).look({ key, tags: ["a"], limits: [] });
+}
+
+async function put(value: string, stamp: number): Promise<void> {
+  await patient(store).put(key, [], storedOf(value, { stamp, tags: ["a"] }));
 }
 
 function lines(): Promise<unknown> {
@@ -32,8 +38,8 @@ function lines(): Promise<unknown> {
 describe("a write under way", () => {
   test("is invalidated for by another process when its owner is gone", async () => {
     const relay = await startRelay(stores.redis.port);
-    const gone = await stores.connected({ url: `redis://127.0.0.1:${relay.port}`, journalLease: 300 });
-    expect((await gone.begin(["a", "b"])).noted).toBe(true);
+    const gone = await stores.connected({ url: `redis://127.0.0.1:${relay.port}`, journalLease: LEASE_MS });
+    expect((await patient(gone).begin(["a", "b"])).noted).toBe(true);
     await relay.stop();
     const heard: Notice[] = [];
     store.onInvalidated((notice) => heard.push(notice));
@@ -57,11 +63,10 @@ describe("a write under way", () => {
   });
 
   test("that may go on after it was given up is invalidated for at once, and again when its lease has run out", async () => {
-    const writer = await stores.connected({ journalLease: 300 });
+    const writer = await stores.connected({ journalLease: LEASE_MS });
     await (await writer.begin(["a"])).commit({ mayGoOn: true });
     expect((await look()).usable).toBe(false);
-    const { clock } = (await look()).fence;
-    await store.put(key, [], storedOf("fetched before it was applied", { stamp: clock, tags: ["a"] }));
+    await put("fetched before it was applied", (await look()).fence.clock);
     expect((await look()).usable).toBe(true);
     await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
     expect(await lines()).toEqual([]);
@@ -73,8 +78,9 @@ describe("a write under way", () => {
     await stores.redis.kill();
     await write.commit({ mayGoOn: true });
     await stores.redis.start();
+    await vi.waitUntil(() => writer.health().state === "ok", { timeout: 20_000 }); // it may be back later than the other
     const { fence } = await vi.waitUntil(() => look().catch(() => undefined), { timeout: 20_000 });
-    await store.put(key, [], storedOf("fetched before it was applied", { stamp: fence.clock, tags: ["a"] }));
+    await put("fetched before it was applied", fence.clock);
     expect((await look()).usable).toBe(true);
     await vi.waitFor(async () => expect((await look()).usable).toBe(false), { timeout: 20_000 });
     expect(await lines()).toEqual([]);
@@ -169,11 +175,11 @@ describe("while Redis is away", () => {
   });
 
   test("once the outage is old news a write does not wait", async () => {
-    const patient = await stores.connected({ writeDeadline: 3000 });
+    const slow = await stores.connected({ writeDeadline: 3000 });
     await stores.redis.kill();
-    await (await patient.begin(["a"])).commit();
+    await (await slow.begin(["a"])).commit();
     const start = performance.now();
-    await (await patient.begin(["a"])).commit();
+    await (await slow.begin(["a"])).commit();
     expect(performance.now() - start).toBeLessThan(2500);
     await stores.redis.start();
   });
@@ -213,12 +219,12 @@ describe("while Redis is away", () => {
   });
 
   test("closing gives what is kept a last chance", async () => {
-    const patient = await stores.connected({ writeDeadline: 20_000 });
+    const slow = await stores.connected({ writeDeadline: 20_000 });
     stores.redis.freeze();
     const other = stores.create({ writeDeadline: 5000 });
-    const write = await patient.begin(["a"]);
+    const write = await slow.begin(["a"]);
     void write.commit();
-    const closed = patient.close();
+    const closed = slow.close();
     stores.redis.thaw();
     await closed;
     await other.connected();

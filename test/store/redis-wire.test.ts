@@ -7,6 +7,7 @@ import type { LimitQuestion } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { type Relay, startRelay } from "../support/relay.ts";
 import { keyOf, storedOf } from "./contract.ts";
+import { patient } from "./patient.ts";
 
 const stores = redisStores();
 const key = keyOf("k");
@@ -28,8 +29,8 @@ beforeEach(async () => {
 afterEach(() => relay.stop());
 
 async function put(on: RedisStore<string>, value: string, tags: string[], names: string[] = []): Promise<void> {
-  const { fence } = await on.look({ key: undefined, tags, limits: [] });
-  await on.put(key, names, storedOf(value, { stamp: fence.clock, tags }));
+  const { fence } = await patient(on).look({ key: undefined, tags, limits: [] });
+  await patient(on).put(key, names, storedOf(value, { stamp: fence.clock, tags }));
 }
 
 /** The writes that `act` causes, as lists of command names; heartbeats and sweeps left out. */
@@ -182,7 +183,7 @@ describe("variants", () => {
   const variantOf = (n: number) => keyOf("k", { n: `${n}` });
   const kept = () => stores.redis.command("KEYS", "forebay:{*}:[riv]*") as Promise<string[]>;
   const store64 = async (names: string[], count: number) => {
-    for (let i = 0; i < count; i++) await direct.put(variantOf(i), names, storedOf(`label of ${i}`));
+    for (let i = 0; i < count; i++) await patient(direct).put(variantOf(i), names, storedOf(`label of ${i}`));
   };
 
   test("storing one is one trip, and so is asking for its siblings, and recalling one", async () => {
