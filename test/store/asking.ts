@@ -8,6 +8,7 @@ import type { RedisStores } from "../support/redis-stores.ts";
 import { keyOf, storedOf } from "./contract.ts";
 
 export const key = keyOf("k");
+const PATIENCE = { timeout: 20_000, interval: 5 };
 
 /** To be called at the top of a test file: each test begins with a connected store in which "one" is stored. */
 export function asking(stores: RedisStores) {
@@ -37,12 +38,18 @@ export function asking(stores: RedisStores) {
     /** The first answer that is not a refusal, and after how many ms it came. */
     async firstAnswer(on = store): Promise<{ reading: Reading<string>; ms: number }> {
       const start = performance.now();
-      const reading = await vi.waitUntil(() => look(on).catch(() => undefined), { timeout: 8000, interval: 5 });
+      const reading = await vi.waitUntil(() => look(on).catch(() => undefined), PATIENCE);
       return { reading, ms: performance.now() - start };
     },
-    /** Resolves when the store knows that Redis is away. */
-    noticed: (on = store): Promise<unknown> =>
-      vi.waitUntil(() => on.health().state === "degraded", { timeout: 5000, interval: 5 }),
+    /** Resolves when the store knows that Redis is away, which must be so for a while. */
+    noticed: (on = store): Promise<unknown> => vi.waitUntil(() => on.health().state === "degraded", PATIENCE),
+    /** For what may be over before anybody has looked: to be called before it. The function returned resolves when the store
+     * has said that it lost its Redis since. */
+    async noticing(on = store): Promise<() => Promise<unknown>> {
+      await vi.waitUntil(() => on.health().state === "ok", PATIENCE); // who is without it already does not say so again
+      const before = stores.lossesOf(on);
+      return () => vi.waitUntil(() => stores.lossesOf(on) > before, PATIENCE);
+    },
   };
 }
 

@@ -10,6 +10,8 @@ export interface Stores {
   create(options?: Partial<RedisOptions<string>>): RedisStore<string>;
   /** A connected one. */
   connected(options?: Partial<RedisOptions<string>>): Promise<RedisStore<string>>;
+  /** How often one of these has said that it lost its Redis. */
+  lossesOf(store: RedisStore<string>): number;
 }
 
 export interface RedisStores extends Stores {
@@ -46,12 +48,13 @@ export function redisStores(args: readonly string[] = []): RedisStores {
  */
 export function storesAt(where: () => Partial<RedisOptions<string>>, thaw: () => void = () => {}): Stores {
   const stores: RedisStore<string>[] = [];
+  const losses = new WeakMap<RedisStore<string>, () => number>();
   afterEach(async () => {
     thaw();
     await Promise.all(stores.splice(0).map((store) => store.close()));
   });
   const create = (options: Partial<RedisOptions<string>> = {}) => {
-    const store = createRedisStore<string>({
+    const settings: RedisOptions<string> = {
       prefix: "forebay",
       connections: 2,
       deadline: 5000,
@@ -61,7 +64,16 @@ export function storesAt(where: () => Partial<RedisOptions<string>>, thaw: () =>
       codec: textCodec,
       ...where(),
       ...options,
+    };
+    let lost = 0;
+    const store = createRedisStore<string>({
+      ...settings,
+      log(state, detail) {
+        if (state === "degraded") lost++;
+        settings.log?.(state, detail);
+      },
     });
+    losses.set(store, () => lost);
     stores.push(store);
     return store;
   };
@@ -72,5 +84,6 @@ export function storesAt(where: () => Partial<RedisOptions<string>>, thaw: () =>
       await store.connected();
       return store;
     },
+    lossesOf: (store) => losses.get(store)?.() ?? 0,
   };
 }
