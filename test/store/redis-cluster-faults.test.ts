@@ -18,7 +18,7 @@ const stores: RedisStore<string>[] = [];
 
 beforeAll(async () => {
   cluster = await startCluster();
-}, 60_000);
+});
 beforeEach(() => cluster.flush());
 afterEach(async () => {
   for (const server of cluster.servers) server.thaw();

@@ -18,7 +18,7 @@ let cluster: TestCluster;
 beforeAll(async () => {
   cluster = await startCluster();
   await grant(RIGHTS);
-}, 60_000);
+});
 afterAll(() => cluster?.stop());
 
 const { create, connected } = storesAt(() => ({ cluster: cluster.nodes, ...USER }));
