@@ -6,7 +6,7 @@ import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { asking, key, refusal } from "./asking.ts";
 import { keyOf, storedOf } from "./contract.ts";
-import { undisturbed } from "./undisturbed.ts";
+import { unstalled } from "./unstalled.ts";
 
 const stores = redisStores();
 
@@ -45,7 +45,7 @@ describe("a Redis that is gone", () => {
 
 describe("a Redis that is slow", () => {
   test("delays a look by one deadline, however many trips it takes", () =>
-    undisturbed(async () => {
+    unstalled(async () => {
       const relay = await startRelay(stores.redis.port);
       const far = await stores.connected({ deadline: 1500, connections: 1, url: `redis://127.0.0.1:${relay.port}` });
       try {
@@ -65,7 +65,7 @@ describe("a Redis that is slow", () => {
 
 describe("a Redis that is silent", () => {
   test("costs the deadline at first, then nothing, and hits return within 3 s of its return", () =>
-    undisturbed(async () => {
+    unstalled(async () => {
       const patient = await stores.connected({ deadline: 500, settle: 1000 });
       stores.redis.freeze();
       try {

@@ -11,7 +11,7 @@ import { sentinelAcl } from "../support/redis-acl.ts";
 import { startSentinel, type TestSentinel } from "../support/redis-sentinel.ts";
 import { storesAt } from "../support/redis-stores.ts";
 import { keyOf, storedOf } from "./contract.ts";
-import { undisturbed } from "./undisturbed.ts";
+import { unstalled } from "./unstalled.ts";
 
 // A failover that is told takes up to five times 10 s.
 vi.setConfig({ testTimeout: 120_000 });
@@ -205,7 +205,7 @@ describe("a master that others do not count as one any more", () => {
   test("is left when the sentinels name another, though it goes on answering", async () => {
     const [one, two] = [await startRedis(), await startRedis()];
     onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
-    await undisturbed(async () => {
+    await unstalled(async () => {
       const fake = await fakeSentinel(one);
       const told: string[] = [];
       const log = (state: string, detail: string) => void (state === "degraded" && told.push(detail));
@@ -224,7 +224,7 @@ describe("a master that others do not count as one any more", () => {
   test("is left before those that have left it acknowledge a write", async () => {
     const [one, two] = [await startRedis(), await startRedis()];
     onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
-    await undisturbed(async () => {
+    await unstalled(async () => {
       const fake = await fakeSentinel(one);
       const store = await connected({ sentinel: { name: "main", nodes: [fake.node] }, settle: 0, prefix: "late" });
       await fake.asked();

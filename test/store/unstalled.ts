@@ -5,7 +5,7 @@ const STALL_MS = 100;
 const ROUNDS = 10;
 
 /** Plays `round`. One that fails counts, unless this process was seen to stand still in it: then it is played again. */
-export async function undisturbed(round: () => Promise<void>): Promise<void> {
+export async function unstalled(round: () => Promise<void>): Promise<void> {
   for (let played = 1; ; played++) {
     const stalled = watch();
     try {
