@@ -12,6 +12,7 @@ import type { RedisKeys } from "./redis-keys.ts";
 import type { Replicas } from "./replicas.ts";
 import { INVALIDATE, run, SOFTEN } from "./scripts.ts";
 import type { Notice, PurgeOptions, Write, WriteEnd } from "./store.ts";
+import { unlessHeard } from "./unavailable.ts";
 
 export interface Journal {
   begin(tags: readonly string[]): Write | Promise<Write>;
@@ -94,13 +95,13 @@ class Writing implements Journal {
     const noted = this.#notes.add(line);
     if (noted === undefined) return write(false);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(write(false)), this.#options.deadline);
+      const heard = unlessHeard(this.#options.deadline, () => resolve(write(false)));
       const answer = (isNoted: boolean) => {
-        clearTimeout(timer);
+        heard();
         resolve(write(isNoted));
       };
       const isThere = () => {
-        clearTimeout(timer);
+        heard();
         return this.#onReplicas();
       };
       noted.then(isThere).then(
@@ -193,13 +194,13 @@ class Writing implements Journal {
   #waitFor({ wakes }: Invalidation): Promise<number | undefined> {
     return new Promise((resolve) => {
       const wake = (time: number) => {
-        clearTimeout(timer);
+        heard();
         resolve(time);
       };
-      const timer = setTimeout(() => {
+      const heard = unlessHeard(this.#options.reach.patience(), () => {
         wakes.delete(wake);
         resolve(undefined);
-      }, this.#options.reach.patience());
+      });
       wakes.add(wake);
     });
   }

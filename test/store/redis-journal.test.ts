@@ -62,6 +62,16 @@ describe("a write under way", () => {
     expect((await look()).usable).toBe(true);
   });
 
+  test("is noted although this process stood still while Redis took the note", async () => {
+    const hasty = await stores.connected({ deadline: 50 });
+    const begun = hasty.begin(["a"]);
+    await new Promise(setImmediate); // it is on its way
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+    const write = await begun;
+    expect(write.noted).toBe(true);
+    write.discard();
+  });
+
   test("that may go on after it was given up is invalidated for at once, and again when its lease has run out", async () => {
     const writer = await stores.connected({ journalLease: LEASE_MS });
     await (await writer.begin(["a"])).commit({ mayGoOn: true });
