@@ -65,7 +65,7 @@ export function cpuAtMost(factor: number, candidate: string, reference: string):
     judge(rows) {
       const ratio = pairedRatio(cpuOf(rows, candidate), cpuOf(rows, reference));
       if (ratio === undefined) return { came: "not measured", reached: undefined };
-      return { came: `${ratio.toFixed(2)} ×`, reached: ratio <= factor };
+      return { came: `${toTell(ratio, factor)} ×`, reached: ratio <= factor };
     },
   };
 }
@@ -106,6 +106,12 @@ export function figureAtMost(candidate: string, figure: string, most: number): E
       return { came: rounded(value), reached: value <= most };
     },
   };
+}
+
+/** A third digit only where two would say that the goal was just reached. */
+function toTell(ratio: number, goal: number): string {
+  const text = ratio.toFixed(2);
+  return ratio > goal && Number(text) === goal ? ratio.toFixed(3) : text;
 }
 
 /** A number as people read it: three digits at the least, no more decimals than that needs. */

@@ -63,7 +63,8 @@ async function staysCoherent(options: CampaignOptions): Promise<void> {
 /** Where the machine stood still, a read may be doubtful, or hardly any were done. */
 function provesNothing(outcome: Outcome | undefined): boolean {
   if (outcome === undefined) return true;
-  if (outcome.violations.length > 0) return false;
-  const isScant = outcome.tally.hits === 0 || operations(outcome) <= ENOUGH;
-  return outcome.doubtful.length > 0 || (isScant && outcome.failure === undefined);
+  const { violations, doubtful, tally, failure } = outcome;
+  if (violations.length > 0 || tally.torn.length > 0 || tally.errors > 0) return false;
+  const isScant = tally.hits === 0 || operations(outcome) <= ENOUGH;
+  return doubtful.length > 0 || (isScant && failure === undefined);
 }

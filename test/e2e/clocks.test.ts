@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
-import { undisturbed } from "../support/undisturbed.ts";
+import { ROUNDS_MS, undisturbed } from "../support/undisturbed.ts";
 
 const DAY = 86_400;
 const AHEAD = 30 * DAY;
@@ -45,25 +45,29 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-test("what the other stored is as much older for a sidecar as its clock is ahead", async () => {
-  const stored = async () => {
-    await right.fetch("/short");
-    return (await redis.command("KEYS", "*:v:*")) as string[];
-  };
-  await vi.waitFor(async () => expect(await stored()).toHaveLength(1), { timeout: 20_000 });
-  const status = async () => (await ahead.fetch("/short")).headers.get("cache-status");
-  await vi.waitFor(async () => expect(await status()).toContain("fwd=stale"), { timeout: 20_000 });
+test(
+  "what the other stored is as much older for a sidecar as its clock is ahead",
+  async () => {
+    const stored = async () => {
+      await right.fetch("/short");
+      return (await redis.command("KEYS", "*:v:*")) as string[];
+    };
+    await vi.waitFor(async () => expect(await stored()).toHaveLength(1), { timeout: 20_000 });
+    const status = async () => (await ahead.fetch("/short")).headers.get("cache-status");
+    await vi.waitFor(async () => expect(await status()).toContain("fwd=stale"), { timeout: 20_000 });
 
-  const { count, age } = await undisturbed([right, ahead], async (round) => {
-    const path = `/${round}`;
-    await untilHit(right, path);
-    const answer = await untilHit(ahead, path);
-    return { count: origin.count(path), age: Number(answer.headers.get("age")) };
-  });
-  expect(count).toBe(1);
-  expect(age).toBeGreaterThanOrEqual(AHEAD);
-  expect(age).toBeLessThan(AHEAD + DAY);
-});
+    const { count, age } = await undisturbed([right, ahead], async (round) => {
+      const path = `/${round}`;
+      await untilHit(right, path);
+      const answer = await untilHit(ahead, path);
+      return { count: origin.count(path), age: Number(answer.headers.get("age")) };
+    });
+    expect(count).toBe(1);
+    expect(age).toBeGreaterThanOrEqual(AHEAD);
+    expect(age).toBeLessThan(AHEAD + DAY);
+  },
+  ROUNDS_MS,
+);
 
 test("a write on either is followed by no older answer of the other, whatever their clocks say", async () => {
   const all = [right, ahead];
@@ -76,13 +80,17 @@ test("a write on either is followed by no older answer of the other, whatever th
   }
 });
 
-test("together they admit a limit once: its window is one of Redis' clock", async () => {
-  const answers = await undisturbed([right, ahead], (round) => {
-    const ask = (sidecar: SidecarProcess) => sidecar.fetch("/limited", { headers: { "x-api-key": `${round}` } });
-    return Promise.all([right, ahead].flatMap((sidecar) => Array.from({ length: 40 }, () => ask(sidecar))));
-  });
-  expect(answers.filter(({ status }) => status === 200)).toHaveLength(40);
-});
+test(
+  "together they admit a limit once: its window is one of Redis' clock",
+  async () => {
+    const answers = await undisturbed([right, ahead], (round) => {
+      const ask = (sidecar: SidecarProcess) => sidecar.fetch("/limited", { headers: { "x-api-key": `${round}` } });
+      return Promise.all([right, ahead].flatMap((sidecar) => Array.from({ length: 40 }, () => ask(sidecar))));
+    });
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(40);
+  },
+  ROUNDS_MS,
+);
 
 /** The first answer from the cache. */
 async function untilHit(sidecar: SidecarProcess, path: string): Promise<Response> {

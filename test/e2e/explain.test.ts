@@ -8,7 +8,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { startOrigin } from "../support/origin.ts";
 import { startRedis } from "../support/redis.ts";
 import { runForebay, type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
-import { undisturbed } from "../support/undisturbed.ts";
+import { ROUNDS_MS, undisturbed } from "../support/undisturbed.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -118,84 +118,92 @@ test("what is typed wrong is told, with exit code 2", async () => {
   }
 });
 
-test("a running sidecar says what is stored, without a request being counted", async () => {
-  const redis = await startRedis();
-  cleanups.push(() => redis.stop());
-  const origin = await startOrigin((_request, response) => {
-    response.writeHead(200, { "cache-control": "max-age=60", "surrogate-key": "own" }).end("hello");
-  });
-  cleanups.push(() => origin.close());
-  const store = `store: { redis: { url: "${redis.url}", deadline: 2s } }`;
-  const yaml = `origin: ${origin.url}\nadminToken: a-token-of-16-or-more\n${store}\n${ROUTES}`;
-  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
-  await undisturbed([one, two], async (round) => {
-    const path = `/articles/${round}`;
-    const ask = () => one.fetch(path, { headers: { "x-forwarded-for": `203.0.113.${round}` } });
-    const live = async (sidecar: SidecarProcess, ...more: string[]) => {
-      const where = ["--live", "--admin", sidecar.admin, "--token", "a-token-of-16-or-more"];
-      return explain("GET", `http://app.test${path}`, ...where, ...more);
-    };
-    const stored = async (sidecar: SidecarProcess) => JSON.parse((await live(sidecar, "--json")).stdout).stored;
-    const nothing = { answered: true, decision: "forward", reason: "uri-miss", response: null };
-    expect(await stored(one)).toMatchObject(nothing);
-    expect(origin.count(path)).toBe(0);
-    await ask();
-    await ask();
-    expect((await stored(one)).response).toMatchObject({ state: "usable", tier: "memory", hits: 1 });
-    // The limit was charged by the two requests alone.
-    expect((await ask()).headers.get("ratelimit")).toMatch(/r=997/);
-    expect(await stored(two)).toMatchObject({ decision: "fresh", response: { tier: "redis", hits: null } });
-    const purged = await runForebay(["purge", "tag", "own", "--admin", one.admin, "--wait"], {
-      env: { ...process.env, ADMIN_TOKEN: "a-token-of-16-or-more" },
+test(
+  "a running sidecar says what is stored, without a request being counted",
+  async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const origin = await startOrigin((_request, response) => {
+      response.writeHead(200, { "cache-control": "max-age=60", "surrogate-key": "own" }).end("hello");
     });
-    expect(purged.code).toBe(0);
-    const { stdout } = await live(two);
-    expect(stdout).toMatch(/invalidated: may be validated/);
-    expect(stdout).toMatch(/because +tag:own at 20\d\d-.*Z, clock \d+/);
-    expect(origin.count(path)).toBe(1);
-  });
-  const refused = await explain("GET", "http://app.test/a", "--live", "--admin", one.admin);
-  expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
-}, 180_000);
+    cleanups.push(() => origin.close());
+    const store = `store: { redis: { url: "${redis.url}", deadline: 2s } }`;
+    const yaml = `origin: ${origin.url}\nadminToken: a-token-of-16-or-more\n${store}\n${ROUTES}`;
+    const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
+    await undisturbed([one, two], async (round) => {
+      const path = `/articles/${round}`;
+      const ask = () => one.fetch(path, { headers: { "x-forwarded-for": `203.0.113.${round}` } });
+      const live = async (sidecar: SidecarProcess, ...more: string[]) => {
+        const where = ["--live", "--admin", sidecar.admin, "--token", "a-token-of-16-or-more"];
+        return explain("GET", `http://app.test${path}`, ...where, ...more);
+      };
+      const stored = async (sidecar: SidecarProcess) => JSON.parse((await live(sidecar, "--json")).stdout).stored;
+      const nothing = { answered: true, decision: "forward", reason: "uri-miss", response: null };
+      expect(await stored(one)).toMatchObject(nothing);
+      expect(origin.count(path)).toBe(0);
+      await ask();
+      await ask();
+      expect((await stored(one)).response).toMatchObject({ state: "usable", tier: "memory", hits: 1 });
+      // The limit was charged by the two requests alone.
+      expect((await ask()).headers.get("ratelimit")).toMatch(/r=997/);
+      expect(await stored(two)).toMatchObject({ decision: "fresh", response: { tier: "redis", hits: null } });
+      const purged = await runForebay(["purge", "tag", "own", "--admin", one.admin, "--wait"], {
+        env: { ...process.env, ADMIN_TOKEN: "a-token-of-16-or-more" },
+      });
+      expect(purged.code).toBe(0);
+      const { stdout } = await live(two);
+      expect(stdout).toMatch(/invalidated: may be validated/);
+      expect(stdout).toMatch(/because +tag:own at 20\d\d-.*Z, clock \d+/);
+      expect(origin.count(path)).toBe(1);
+    });
+    const refused = await explain("GET", "http://app.test/a", "--live", "--admin", one.admin);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringMatching(/wants a token; give --token/)]);
+  },
+  ROUNDS_MS,
+);
 
-test("a running sidecar says which one stored a response, or validated it last", async () => {
-  const redis = await startRedis();
-  cleanups.push(() => redis.stop());
-  const origin = await startOrigin(({ headers }, response) => {
-    const status = headers["if-none-match"] === '"1"' ? 304 : 200;
-    response.writeHead(status, { "cache-control": "max-age=60", etag: '"1"' }).end(status === 200 ? "hello" : "");
-  });
-  cleanups.push(() => origin.close());
-  const yaml = `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`;
-  const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
-  const asked = async ({ admin }: SidecarProcess, path: string) =>
-    JSON.parse(await (await fetch(`${admin}/api/${path}`)).text());
-  const names = { one: (await asked(one, "stats")).sidecar, two: (await asked(two, "stats")).sidecar };
-  await undisturbed([one, two], async (round) => {
-    const path = `/articles/${round}`;
-    const response = async (sidecar: SidecarProcess) =>
-      (await asked(sidecar, `explain?url=http://app.test${path}`)).stored.response;
-    const said = async ({ admin }: SidecarProcess) =>
-      (await explain("GET", `http://app.test${path}`, "--live", "--admin", admin)).stdout;
-    // What is stored is on its way to Redis when the client has its answer.
-    await one.fetch(path);
-    await vi.waitUntil(async () => (await response(two)) !== null, { timeout: 20_000 });
-    expect((await response(one)).storedBy).toEqual({ sidecar: names.one, isThis: true });
-    expect((await response(two)).storedBy).toEqual({ sidecar: names.one, isThis: false });
-    expect(await said(two)).toMatch(new RegExp(`^ +by +sidecar ${names.one}$`, "m"));
-    await two.fetch(path);
-    expect(await response(two)).toMatchObject({ tier: "memory", storedBy: { sidecar: names.one } });
-    const tag = `article:${round}`;
-    const purged = await runForebay(["purge", "tag", tag, "--admin", one.admin, "--wait"], withoutToken);
-    expect(purged.code).toBe(0);
-    await two.fetch(path);
-    const conditions = origin.seen.filter(({ url }) => url === path).map(({ headers }) => headers["if-none-match"]);
-    expect(conditions).toEqual([undefined, '"1"']);
-    await vi.waitUntil(async () => (await response(two)).storedBy.isThis, { timeout: 20_000 });
-    expect((await response(one)).storedBy).toEqual({ sidecar: names.two, isThis: false });
-    expect(await said(two)).toMatch(new RegExp(`^ +by +this sidecar, ${names.two}$`, "m"));
-  });
-}, 180_000);
+test(
+  "a running sidecar says which one stored a response, or validated it last",
+  async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const origin = await startOrigin(({ headers }, response) => {
+      const status = headers["if-none-match"] === '"1"' ? 304 : 200;
+      response.writeHead(status, { "cache-control": "max-age=60", etag: '"1"' }).end(status === 200 ? "hello" : "");
+    });
+    cleanups.push(() => origin.close());
+    const yaml = `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`;
+    const [one, two] = await Promise.all([withSidecar(yaml), withSidecar(yaml)]);
+    const asked = async ({ admin }: SidecarProcess, path: string) =>
+      JSON.parse(await (await fetch(`${admin}/api/${path}`)).text());
+    const names = { one: (await asked(one, "stats")).sidecar, two: (await asked(two, "stats")).sidecar };
+    await undisturbed([one, two], async (round) => {
+      const path = `/articles/${round}`;
+      const response = async (sidecar: SidecarProcess) =>
+        (await asked(sidecar, `explain?url=http://app.test${path}`)).stored.response;
+      const said = async ({ admin }: SidecarProcess) =>
+        (await explain("GET", `http://app.test${path}`, "--live", "--admin", admin)).stdout;
+      // What is stored is on its way to Redis when the client has its answer.
+      await one.fetch(path);
+      await vi.waitUntil(async () => (await response(two)) !== null, { timeout: 20_000 });
+      expect((await response(one)).storedBy).toEqual({ sidecar: names.one, isThis: true });
+      expect((await response(two)).storedBy).toEqual({ sidecar: names.one, isThis: false });
+      expect(await said(two)).toMatch(new RegExp(`^ +by +sidecar ${names.one}$`, "m"));
+      await two.fetch(path);
+      expect(await response(two)).toMatchObject({ tier: "memory", storedBy: { sidecar: names.one } });
+      const tag = `article:${round}`;
+      const purged = await runForebay(["purge", "tag", tag, "--admin", one.admin, "--wait"], withoutToken);
+      expect(purged.code).toBe(0);
+      await two.fetch(path);
+      const conditions = origin.seen.filter(({ url }) => url === path).map(({ headers }) => headers["if-none-match"]);
+      expect(conditions).toEqual([undefined, '"1"']);
+      await vi.waitUntil(async () => (await response(two)).storedBy.isThis, { timeout: 20_000 });
+      expect((await response(one)).storedBy).toEqual({ sidecar: names.two, isThis: false });
+      expect(await said(two)).toMatch(new RegExp(`^ +by +this sidecar, ${names.two}$`, "m"));
+    });
+  },
+  ROUNDS_MS,
+);
 
 test("what is no sidecar is told as such", async () => {
   const other = await startOrigin((_request, response) => {
@@ -210,27 +218,31 @@ test("what is no sidecar is told as such", async () => {
   ]);
 });
 
-test("a lease under way is seen", async () => {
-  const redis = await startRedis();
-  cleanups.push(() => redis.stop());
-  const origin = await startOrigin((_request, response) => void response.end());
-  cleanups.push(() => origin.close());
-  const sidecar = await withSidecar(
-    `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
-  );
-  const { stdout } = await undisturbed([sidecar], async (round) => {
-    const path = `/articles/${round}`;
-    const asked = Promise.withResolvers<ServerResponse>();
-    origin.handler = ({ url }, response) => void (url === path ? asked.resolve(response) : response.end());
-    const answer = sidecar.fetch(path);
-    const response = await asked.promise;
-    const said = await explain("GET", `http://app.test${path}`, "--live", "--admin", sidecar.admin);
-    response.writeHead(200, { "cache-control": "max-age=60" }).end("hello");
-    await answer;
-    return said;
-  });
-  expect(stdout).toMatch(/lease +a sidecar fetches it; its lease has \d+ ms left/);
-}, 180_000);
+test(
+  "a lease under way is seen",
+  async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const origin = await startOrigin((_request, response) => void response.end());
+    cleanups.push(() => origin.close());
+    const sidecar = await withSidecar(
+      `origin: ${origin.url}\nstore: { redis: { url: "${redis.url}", deadline: 2s } }\n${ROUTES}`,
+    );
+    const { stdout } = await undisturbed([sidecar], async (round) => {
+      const path = `/articles/${round}`;
+      const asked = Promise.withResolvers<ServerResponse>();
+      origin.handler = ({ url }, response) => void (url === path ? asked.resolve(response) : response.end());
+      const answer = sidecar.fetch(path);
+      const response = await asked.promise;
+      const said = await explain("GET", `http://app.test${path}`, "--live", "--admin", sidecar.admin);
+      response.writeHead(200, { "cache-control": "max-age=60" }).end("hello");
+      await answer;
+      return said;
+    });
+    expect(stdout).toMatch(/lease +a sidecar fetches it; its lease has \d+ ms left/);
+  },
+  ROUNDS_MS,
+);
 
 test("a running sidecar explains by the configuration that is in use", async () => {
   const yaml = "origin: http://127.0.0.1:9\nroutes: [{ path: /a, cache: { ttl: 1m } }]";

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
-import { undisturbed } from "../support/undisturbed.ts";
+import { ROUNDS_MS, undisturbed } from "../support/undisturbed.ts";
 
 /** A first fetch of so long makes three requests in ten draw an early end, all the time that the response lives. */
 const FIRST_MS = 100;
@@ -22,30 +22,34 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-test("of three sidecars one fetches what is due ahead, once, and all answer from the cache meanwhile", async () => {
-  const redis = await startRedis();
-  cleanups.push(() => redis.stop());
-  const origin = await startOrigin((_request, response) => void response.end());
-  cleanups.push(() => origin.close());
-  const yaml = `
+test(
+  "of three sidecars one fetches what is due ahead, once, and all answer from the cache meanwhile",
+  async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const origin = await startOrigin((_request, response) => void response.end());
+    cleanups.push(() => origin.close());
+    const yaml = `
 origin: ${origin.url}
 store: { redis: { url: "${redis.url}", deadline: 1s } }
 routes: [{ path: /*, cache: { refreshAhead: 1000, collapse: { wait: 20s, lease: 20s } } }]`;
-  const sidecars = await Promise.all([1, 2, 3].map(() => startSidecarProcess(yaml, ["--log-level", "debug"])));
-  for (const sidecar of sidecars) cleanups.push(() => sidecar.stop());
-  await Promise.all(sidecars.map((sidecar) => sidecar.line(({ msg }) => msg === "store ok")));
+    const sidecars = await Promise.all([1, 2, 3].map(() => startSidecarProcess(yaml, ["--log-level", "debug"])));
+    for (const sidecar of sidecars) cleanups.push(() => sidecar.stop());
+    await Promise.all(sidecars.map((sidecar) => sidecar.line(({ msg }) => msg === "store ok")));
 
-  for (let nth = 1; nth <= PATHS; nth++) {
-    const { fetches, mostUnderWay, statuses } = await undisturbed(sidecars, async (round) => {
-      const path = `/${nth}/${round}`;
-      const { mostUnderWay, statuses } = await refreshed(path, origin, sidecars);
-      return { fetches: origin.count(path), mostUnderWay, statuses };
-    });
-    expect(mostUnderWay).toBe(1);
-    expect(fetches).toBe(2);
-    for (const status of statuses) expect(status).toMatch(/^forebay; hit; ttl=\d+$/);
-  }
-});
+    for (let nth = 1; nth <= PATHS; nth++) {
+      const { fetches, mostUnderWay, statuses } = await undisturbed(sidecars, async (round) => {
+        const path = `/${nth}/${round}`;
+        const { mostUnderWay, statuses } = await refreshed(path, origin, sidecars);
+        return { fetches: origin.count(path), mostUnderWay, statuses };
+      });
+      expect(mostUnderWay).toBe(1);
+      expect(fetches).toBe(2);
+      for (const status of statuses) expect(status).toMatch(/^forebay; hit; ttl=\d+$/);
+    }
+  },
+  ROUNDS_MS,
+);
 
 /** How many answers clients of one sidecar have got, and how many of these were what the refresh brought. */
 interface Answered {
@@ -61,7 +65,8 @@ async function refreshed(path: string, origin: Origin, sidecars: readonly Sideca
   let underWay = 0;
   let mostUnderWay = 0;
   let isHeld = false;
-  origin.handler = async (_request, response) => {
+  origin.handler = async ({ url }, response) => {
+    if (url !== path) return void response.end();
     const nth = origin.count(path);
     mostUnderWay = Math.max(mostUnderWay, ++underWay);
     if (nth === 1) await new Promise((resolve) => setTimeout(resolve, FIRST_MS));

@@ -458,6 +458,7 @@ test("an event stream that is quiet is not given up, and a client that stops tak
   };
   const { port } = await serve(() => ({ status: 200, fields: [], content }), {
     keepAliveMs: 20,
+    headersMs: 1000,
     sendMs: 200,
     onFinished: (_request, outcome) => {
       ended.push(outcome);
@@ -467,7 +468,7 @@ test("an event stream that is quiet is not given up, and a client that stops tak
   const raw = rawClient(port);
   raw.send(plain("/"));
   await raw.until("\r\n\r\n");
-  const later = setTimeout(() => send(bytes("still here")), 300);
+  const later = setTimeout(() => send(bytes("still here")), 1200);
   await raw.until("still here");
   clearTimeout(later);
   expect(ended).toEqual([]);

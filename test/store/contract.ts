@@ -673,7 +673,8 @@ function sharedTests(): void {
     for (let round = 1; ; round++) {
       const { isTaken, gapMs } = await watchedLease(keyOf(`k${round}`));
       if (!isTaken) break;
-      expect(gapMs).toBeGreaterThan(150);
+      expect(gapMs).toBeGreaterThan(300);
+      expect(round).toBeLessThan(10);
     }
   });
 
@@ -706,7 +707,9 @@ function sharedTests(): void {
     const { lease } = await vi.waitUntil(
       async () => {
         const lead = await store.lead(key, [], [], 300);
-        return lead.lease ? lead : false;
+        if (lead.lease) return lead;
+        expect(lead.retryMs).toBeLessThanOrEqual(300);
+        return false;
       },
       { timeout: 20_000, interval: 20 },
     );

@@ -203,9 +203,9 @@ describe("a sentinel that was left behind", () => {
 
 describe("a master that others do not count as one any more", () => {
   test("is left when the sentinels name another, though it goes on answering", async () => {
-    const [one, two] = [await startRedis(), await startRedis()];
-    onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
     await unstalled(async () => {
+      const [one, two] = [await startRedis(), await startRedis()];
+      onTestFinished(async () => void (await Promise.all([one.stop(), two.stop()])));
       const fake = await fakeSentinel(one);
       const told: string[] = [];
       const log = (state: string, detail: string) => void (state === "degraded" && told.push(detail));

@@ -28,6 +28,7 @@ export function installPackage(name: string): string | undefined {
   const lock = join(tmpdir(), "forebay-apt-get.lock");
   const get = "apt-get -o DPkg::Lock::Timeout=300";
   const script = `command -v "$0" || { ${get} update && ${get} install -y --no-install-recommends "$0"; }`;
-  execFileSync("flock", [lock, "sh", "-c", script, name], { env, stdio: "ignore" });
+  const locked = ["-o", "-w", "250", lock, "sh", "-c", script, name];
+  execFileSync("flock", locked, { env, stdio: ["ignore", "ignore", "inherit"], timeout: 280_000 });
   return onPath(name);
 }
