@@ -44,6 +44,16 @@ async function askedTimes(gates: readonly unknown[], times: number): Promise<voi
   while (gates.length < times) await settled();
 }
 
+/** Twenty that have asked for one path, of an origin that answers when its gates are opened. */
+async function crowd() {
+  const world = createWorld(ANY);
+  const { gates, origin } = held();
+  world.origin = origin;
+  const all = Array.from({ length: 20 }, () => world.request("/a"));
+  await settled();
+  return { world, gates, all };
+}
+
 /** Timers wait for the test to turn them on, until it is over. */
 function turnTimers(): void {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -474,11 +484,7 @@ test("a response that must be validated for each request makes nobody wait in a 
 });
 
 test("after a server error one of those who waited asks once more, for all: it may have been about the leader", async () => {
-  const world = createWorld(ANY);
-  const { gates, origin } = held();
-  world.origin = origin;
-  const all = Array.from({ length: 20 }, () => world.request("/a"));
-  await settled();
+  const { gates, all } = await crowd();
   gates[0]?.(respond("oops", { status: 500 }));
   await askedTimes(gates, 2);
   gates[1]?.(respond("v1", { fields: FRESH }));
@@ -487,11 +493,7 @@ test("after a server error one of those who waited asks once more, for all: it m
 });
 
 test("after two server errors nobody asks for those who waited; who comes then does", async () => {
-  const world = createWorld(ANY);
-  const { gates, origin } = held();
-  world.origin = origin;
-  const all = Array.from({ length: 20 }, () => world.request("/a"));
-  await settled();
+  const { world, gates, all } = await crowd();
   gates[0]?.(respond("oops", { status: 500 }));
   await askedTimes(gates, 2);
   const late = world.request("/a");
@@ -513,11 +515,7 @@ test("after two server errors nobody asks for those who waited; who comes then d
 
 test("those whose wait is over share one more fetch, to its end", async () => {
   turnTimers();
-  const world = createWorld(ANY);
-  const { gates, origin } = held();
-  world.origin = origin;
-  const all = Array.from({ length: 20 }, () => world.request("/a"));
-  await settled();
+  const { world, gates, all } = await crowd();
   expect(gates).toHaveLength(1);
   world.now += 5000;
   await vi.advanceTimersByTimeAsync(5000);
@@ -572,11 +570,7 @@ test("followers of a failed validation share the stale response, and the origin 
 });
 
 test("what is stale at once but may be used meanwhile is shared, not fetched in a row", async () => {
-  const world = createWorld(ANY);
-  const { gates, origin } = held();
-  world.origin = origin;
-  const all = Array.from({ length: 20 }, () => world.request("/a"));
-  await settled();
+  const { gates, all } = await crowd();
   gates[0]?.(respond("v1", { fields: ["Cache-Control", "max-age=0, stale-while-revalidate=60"] }));
   for (const { text } of await Promise.all(all)) expect(text).toBe("v1");
   expect(gates).toHaveLength(1);

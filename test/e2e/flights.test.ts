@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
-import { ROUNDS, ROUNDS_MS, tellsOfCutOff } from "../support/undisturbed.ts";
+import { ROUNDS, ROUNDS_MS, watchCutOffs } from "../support/undisturbed.ts";
 
 const FRESH = { "cache-control": "max-age=60", etag: '"1"' };
 const WAIT_MS = 20_000;
@@ -123,9 +123,9 @@ async function firstWhole<T>(
     let watched: readonly SidecarProcess[] = [];
     let isCutOff = () => false;
     const result = await play((all) => {
-      const from = all.map(({ lines }) => lines.length);
+      const cutOffs = watchCutOffs(all);
       watched = all;
-      isCutOff = () => all.some(({ lines }, i) => lines.slice(from[i]).some(tellsOfCutOff));
+      isCutOff = () => cutOffs().length > 0;
       return isCutOff;
     });
     // Their last lines come with their end.

@@ -6,6 +6,7 @@ import type { RedisStore } from "../../src/store/redis.ts";
 import type { Notice, Reading } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
+import { standStill } from "../support/stand-still.ts";
 import { keyOf, storedOf } from "./contract.ts";
 import { patient } from "./patient.ts";
 
@@ -66,7 +67,7 @@ describe("a write under way", () => {
     const hasty = await stores.connected({ deadline: 50 });
     const begun = hasty.begin(["a"]);
     await new Promise(setImmediate); // it is on its way
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 150);
+    standStill(150);
     const write = await begun;
     expect(write.noted).toBe(true);
     write.discard();

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { within } from "../../src/store/unavailable.ts";
+import { standStill } from "../support/stand-still.ts";
 
 /** Two ends of one wire. */
 async function wire(): Promise<{ near: Socket; far: Socket }> {
@@ -18,11 +19,6 @@ async function wire(): Promise<{ near: Socket; far: Socket }> {
     server.close();
   });
   return { near, far };
-}
-
-/** Nothing else happens in this process meanwhile. */
-function standStill(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 test("an answer that came while this process stood still is taken", async () => {

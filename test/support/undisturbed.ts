@@ -9,8 +9,14 @@ export const ROUNDS = 10;
 /** For tests that play several rounds, ms. */
 export const ROUNDS_MS = 180_000;
 
-/** Whether a sidecar has to do without Redis; the second of them is at level debug. */
-export const tellsOfCutOff = ({ msg }: Line): boolean => msg === "store degraded" || msg === "store failed";
+/** The second of them is at level debug. */
+const tellsOfCutOff = ({ msg }: Line): boolean => msg === "store degraded" || msg === "store failed";
+
+/** What is returned gives the lines since in which one of these said that it has to do without Redis. */
+export function watchCutOffs(sidecars: readonly SidecarProcess[]): () => Line[] {
+  const from = sidecars.map(({ lines }) => lines.length);
+  return () => sidecars.flatMap(({ lines }, i) => lines.slice(from[i]).filter(tellsOfCutOff));
+}
 
 /** What comes of the first round of `play` in which none of these sidecars, which log at level debug, had to do without Redis.
  * `play` is given the round's number, for a path or a client of its own. Around each round the sidecars are asked for
@@ -23,10 +29,10 @@ export async function undisturbed<T>(
   const target = `${under}/beside`;
   for (let round = 1; ; round++) {
     await Promise.all(sidecars.map((sidecar) => untilInUse(sidecar, target)));
-    const from = sidecars.map(({ lines }) => lines.length);
+    const cutOffsSince = watchCutOffs(sidecars);
     const [played] = await Promise.allSettled([play(round)]);
     await Promise.all(sidecars.map((sidecar) => untilLogged(sidecar, target)));
-    const cutOffs = sidecars.flatMap(({ lines }, i) => lines.slice(from[i]).filter(tellsOfCutOff));
+    const cutOffs = cutOffsSince();
     if (cutOffs.length > 0 && round < ROUNDS) continue;
     if (played.status === "rejected") throw played.reason;
     if (cutOffs.length > 0) throw new Error(`each of ${ROUNDS} rounds was disturbed: ${JSON.stringify(cutOffs)}`);
