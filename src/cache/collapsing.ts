@@ -139,9 +139,12 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     return fetch(visit, found, { arrive: flight.arrive, land, signal: undefined, isRead, isFollowed });
   }
 
-  async function validateBehind(visit: Visit, found: Found): Promise<void> {
+  async function validateBehind(visit: Visit, delivered: Found): Promise<void> {
+    if (visit.request.method !== "GET") return;
+    // Of what was delivered on trust the fence was not asked: a flight begins from what it says now.
+    const found = delivered.reading.fence.shared ? delivered : await again(visit, { certain: true });
     const { reading } = found;
-    if (visit.request.method !== "GET" || !reading.fence.shared) return;
+    if (!reading.fence.shared || stillDue(delivered, found) === undefined) return;
     if (flights.join(flightOf(visit, found), reading.fence) !== undefined) return;
     const flight = flights.begin(flightOf(visit, found), reading.fence);
     try {
@@ -165,9 +168,9 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
     }
   }
 
-  async function again(visit: Visit): Promise<Found> {
-    const reading = await timed(visit.trace, "look", store.look({ key: visit.key, tags: visit.tags, limits: [] }));
-    return decide(visit, reading, now());
+  async function again(visit: Visit, { certain = false } = {}): Promise<Found> {
+    const question = { key: visit.key, tags: visit.tags, limits: [], certain };
+    return decide(visit, await timed(visit.trace, "look", store.look(question)), now());
   }
 
   /** What a follower does whose flight brought nothing for it, and nothing that the store could answer with. An origin that cannot

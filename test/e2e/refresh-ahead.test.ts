@@ -22,16 +22,17 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-test(
-  "of three sidecars one fetches what is due ahead, once, and all answer from the cache meanwhile",
-  async () => {
+test.for(["0s", "1h"])(
+  "of three sidecars one fetches what is due ahead, once, and all answer from the cache meanwhile (trust %s)",
+  { timeout: ROUNDS_MS },
+  async (trust) => {
     const redis = await startRedis();
     cleanups.push(() => redis.stop());
     const origin = await startOrigin((_request, response) => void response.end());
     cleanups.push(() => origin.close());
     const yaml = `
 origin: ${origin.url}
-store: { redis: { url: "${redis.url}", deadline: 1s } }
+store: { redis: { url: "${redis.url}", deadline: 1s }, memory: { trust: ${trust} } }
 routes: [{ path: /*, cache: { refreshAhead: 1000, collapse: { wait: 20s, lease: 20s } } }]`;
     const sidecars = await Promise.all([1, 2, 3].map(() => startSidecarProcess(yaml, ["--log-level", "debug"])));
     for (const sidecar of sidecars) cleanups.push(() => sidecar.stop());
@@ -48,7 +49,6 @@ routes: [{ path: /*, cache: { refreshAhead: 1000, collapse: { wait: 20s, lease: 
       for (const status of statuses) expect(status).toMatch(/^forebay; hit; ttl=\d+$/);
     }
   },
-  ROUNDS_MS,
 );
 
 /** How many answers clients of one sidecar have got, and how many of these were what the refresh brought. */
