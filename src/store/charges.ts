@@ -1,7 +1,7 @@
 // Several who ask at once about the same limits are charged together: one call of one script, whose verdicts are dealt
 // out in the order of asking. Whoever is refused by one of their limits is charged to none (scripts/charge.lua). On a
 // Redis Cluster one script reaches one client's quotas only: there, limits that tell clients apart differently are charged
-// apart (parts.ts), and what one of them refuses may have been charged to the others.
+// apart (parts.ts), and so are all while their slot moves; what one of them refuses may have been charged to the others.
 
 import type { RedisKeys } from "./redis-keys.ts";
 import { CHARGE, run, type Sender } from "./scripts.ts";
@@ -48,19 +48,29 @@ export class Charge {
   }
 
   /** Resolves with what `answered` is to be told. */
-  send(to: Sender, keys: Pick<RedisKeys, "limit">): Promise<unknown> {
+  async send(to: Sender, keys: Pick<RedisKeys, "limit">): Promise<unknown> {
+    const [questions, extras] = [this.#questions, this.#extras];
+    try {
+      return await this.#run(questions, extras, { to, keys });
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("TRYAGAIN"))) throw error;
+      // Some are on either side of the move: one by one each is found.
+      const single = (question: LimitQuestion, i: number) => this.#run([question], [extras[i] ?? 0], { to, keys });
+      return joined(await Promise.all(questions.map(single)));
+    }
+  }
+
+  #run(
+    questions: readonly LimitQuestion[],
+    extras: readonly number[],
+    { to, keys }: { to: Sender; keys: Pick<RedisKeys, "limit"> },
+  ): Promise<unknown> {
     const args = [String(this.#asked)];
-    this.#questions.forEach(({ algorithm, limit, windowMs, burst = limit, enforced = true }, i) => {
-      args.push(
-        algorithm,
-        String(limit),
-        String(windowMs),
-        String(burst),
-        enforced ? "1" : "0",
-        String(this.#extras[i]),
-      );
+    questions.forEach(({ algorithm, limit, windowMs, burst = limit, enforced = true }, i) => {
+      const numbers = [String(limit), String(windowMs), String(burst)];
+      args.push(algorithm, ...numbers, enforced ? "1" : "0", String(extras[i]));
     });
-    return run(to, CHARGE, { keys: this.#questions.map(keys.limit), args });
+    return run(to, CHARGE, { keys: questions.map(keys.limit), args });
   }
 
   answered(reply: unknown): void {
@@ -75,6 +85,12 @@ export class Charge {
     const place = this.#dealt++;
     return this.#charged?.map((charged) => verdictFor(place, charged, place < this.#admitted));
   }
+}
+
+/** What was answered of each as if all had been asked about together: who is let in is let in by all. */
+function joined(replies: readonly unknown[]): unknown {
+  if (!replies.every((reply) => Array.isArray(reply))) return undefined;
+  return [Math.min(...replies.map(([admitted]) => Number(admitted))), ...replies.flatMap(([, ...numbers]) => numbers)];
 }
 
 function chargedFrom([count = 0, left = 0, extra = 0, passedMs = 0, waitMs = 0]: readonly number[]): Charged {

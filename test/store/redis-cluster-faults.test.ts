@@ -3,7 +3,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { createRedisStore, type RedisOptions, type RedisStore } from "../../src/store/redis.ts";
 import { createRedisKeys, digestOf } from "../../src/store/redis-keys.ts";
-import type { LimitQuestion, Reading, Store } from "../../src/store/store.ts";
+import type { LimitQuestion, Reading, Store, Verdict } from "../../src/store/store.ts";
+import { StoreUnavailable } from "../../src/store/unavailable.ts";
 import type { TestRedis } from "../support/redis.ts";
 import { startCluster, type TestCluster } from "../support/redis-cluster.ts";
 import { refusal } from "./asking.ts";
@@ -47,6 +48,16 @@ async function connected(options: Partial<RedisOptions<string>> = {}): Promise<R
 
 function look(on: Store<string>, name: string): Promise<Reading<string>> {
   return Promise.resolve(on.look({ key: keyOf(name), tags: [name], limits: [] }));
+}
+
+/** What the limits say: also while a store that was cut off settles. */
+async function charged(on: Store<string>, limits: readonly LimitQuestion[]): Promise<readonly Verdict[]> {
+  const verdicts = await Promise.resolve(on.look({ key: undefined, tags: [], limits })).then(
+    (reading) => reading.verdicts,
+    (error) => (error instanceof StoreUnavailable ? error.verdicts : undefined),
+  );
+  if (verdicts === undefined) throw new Error("the limits were not charged");
+  return verdicts;
 }
 
 function readable(on: Store<string>, name: string): Promise<Reading<string>> {
@@ -142,6 +153,29 @@ describe("a slot that moves under load", () => {
     expect(stale).toEqual([]);
     await put(one, "k", "last");
     expect(await readable(two, "k")).toMatchObject({ usable: true, stored: { value: "last" } });
+  });
+
+  test("with a client's limits: they admit what they admit, wherever its quotas are", async () => {
+    const [one, two] = [await connected({ deadline: 5000 }), await connected({ deadline: 5000 })];
+    const quota = (name: string, limit: number): LimitQuestion => {
+      return { key: `l:${name}:c`, client: "c", algorithm: "fixed-window", limit, windowMs: 600_000 };
+    };
+    const [old, few, many] = [quota("old", 50), quota("few", 30), quota("many", 100)];
+    const charge = async (count: number, limits: readonly LimitQuestion[]) => {
+      const asked = [one, two].flatMap((store) => Array.from({ length: count / 2 }, () => charged(store, limits)));
+      return (await Promise.all(asked)).filter((verdicts) => verdicts.every(({ allowed }) => allowed)).length;
+    };
+    expect(await charge(10, [old])).toBe(10);
+    await cluster.move(redisKeys.limit(old), {
+      async begun() {
+        expect(await charge(10, [few, many])).toBe(10); // both are made where they will be
+        expect(await charge(10, [old, few])).toBe(10); // one is here and one there
+        expect(await charge(20, [few, many])).toBe(10);
+      },
+    });
+    expect(await charge(20, [old, many])).toBe(20);
+    expect((await charged(one, [old, few, many])).map(({ allowed }) => allowed)).toEqual([true, false, true]);
+    expect(await charge(20, [old])).toBe(10);
   });
 
   test("with the fence: nothing is read while it moves, and nothing stored before it is used after", async () => {
