@@ -69,10 +69,18 @@ const redis = mapping({
     ),
   connections: count(1, 256).prefault(4).describe("Pooled connections, each pipelined."),
   deadline: milliseconds({ from: "1ms" }).prefault("50ms").describe("A cache read slower than this counts as a miss."),
-  writeDeadline: milliseconds({ from: "1ms" }).prefault("1s").describe("How long a write waits for its invalidation."),
-  settle: milliseconds()
+  // Not less, whatever the network: a sidecar may read for 750 ms before it knows of an outage (store/connections.ts), and takes
+  // 700 ms to be back from one.
+  writeDeadline: milliseconds({ from: "800ms", example: "1s" })
     .prefault("1s")
-    .describe("How long nothing is read from Redis after it was away, so that every sidecar has caught up."),
+    .describe(
+      "How long a write waits for its invalidation; at least 800ms, after which every sidecar knows that Redis is away.",
+    ),
+  settle: milliseconds({ from: "800ms", example: "1s" })
+    .prefault("1s")
+    .describe(
+      "How long nothing is read from Redis after it was away, so that every sidecar has caught up; at least 800ms.",
+    ),
   wait: wait
     .optional()
     .describe(

@@ -149,6 +149,16 @@ describe("a mistake in the file is told with its place, its path and how to writ
       "proxy.config.yaml:2:35 store.redis.database: goes with sentinel; write the number as path of url",
     ],
     [
+      "a write that would not wait until everybody knows of an outage",
+      "store: { redis: { url: redis://a, writeDeadline: 700ms } }",
+      'proxy.config.yaml:2:35 store.redis.writeDeadline: expected a duration from 800ms to 24d, got "700ms"; write it as 800ms',
+    ],
+    [
+      "reading after an outage before everybody is back",
+      "store: { redis: { url: redis://a, settle: 0s } }",
+      'proxy.config.yaml:2:35 store.redis.settle: expected a duration from 800ms to 24d, got "0s"; write it as 800ms',
+    ],
+    [
       "an admin token too short to be one, which is not shown",
       "adminToken: secret",
       "proxy.config.yaml:2:1 adminToken: expected a token of 16 to 256 letters, digits and - . _ ~ + / =; write it in quotes, or as an environment variable",
