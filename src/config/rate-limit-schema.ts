@@ -52,7 +52,7 @@ const unchecked = mapping({
   reserve: count(1, MOST_LOGGED)
     .prefault(1)
     .describe(
-      "Requests that a sidecar takes from Redis at once, to admit them without asking. Never more than the limit are admitted, possibly fewer, by as many as each sidecar does not spend before the window ends.",
+      "With fixed-window or sliding-window: requests that a sidecar takes from Redis at once, to admit them without asking. Never more than the limit are admitted, possibly fewer, by as many as each sidecar does not spend before the window ends.",
     ),
   except: list(network(), MAX_EXCEPTIONS, "[10.0.0.0/8]")
     .prefault([])

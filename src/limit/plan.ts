@@ -50,6 +50,9 @@ export interface PlannedLimit {
   readonly tally: LimitTally;
   /** As a structured-field string. */
   readonly name: string;
+  /** How many requests its clients are told of, never fewer than are left, and in how many ms these come. */
+  readonly quota: number;
+  readonly quotaMs: number;
   /** With the client's part behind it, the key of its quota. */
   readonly keyPrefix: string;
   /** Whether a request is of a client that is not counted. undefined: all are. */
@@ -95,7 +98,7 @@ export function seconds(ms: number): number {
 
 function planOf(limits: readonly PlannedLimit[]): Plan {
   const told = limits.filter(({ rate }) => rate.enforce);
-  const policy = told.map(({ name, rate }) => `${name};q=${rate.limit};w=${seconds(rate.window)}`).join(", ");
+  const policy = told.map(({ name, quota, quotaMs }) => `${name};q=${quota};w=${seconds(quotaMs)}`).join(", ");
   return { limits, policy };
 }
 
@@ -107,9 +110,16 @@ function plannedIn({ rates, name, keyPrefix }: Scope, { clients, tally }: Planni
     rate,
     tally: tally(nameOf(i)),
     name: structuredString(nameOf(i)),
+    ...quotaOf(rate),
     keyPrefix: `${keyPrefix}|${kinds[i]}|${kinds.slice(0, i).filter((kind) => kind === kinds[i]).length}|`,
     excepts: rate.except.length === 0 ? undefined : clients.among(rate.except),
   }));
+}
+
+// A bucket may hold more than comes in a window: then it is told as all that it holds, in the time which that takes to come.
+function quotaOf({ limit, window, burst = limit }: RateLimit): Pick<PlannedLimit, "quota" | "quotaMs"> {
+  const quota = Math.max(limit, burst);
+  return { quota, quotaMs: (window * quota) / limit };
 }
 
 /** Read from the right, no part of a key holds "|" but the route's id, so the key is injective. A quota counted otherwise

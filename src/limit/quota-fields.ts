@@ -41,7 +41,7 @@ export function quotaFields(plan: Plan, verdicts: readonly (Verdict | undefined)
     "RateLimit",
     items,
     "X-RateLimit-Limit",
-    `${of.rate.limit}`,
+    `${of.quota}`,
     "X-RateLimit-Remaining",
     `${left(tightest)}`,
     "X-RateLimit-Reset",

@@ -52,6 +52,17 @@ describe("several limits on one route", () => {
     expect(new Set(questions.map(({ key }) => key)).size).toBe(2);
   });
 
+  it("are told by what a bucket holds where that is more than comes in a window, so that no more is left than there is", () => {
+    const { ask } = sidecars().create();
+    const bucket = (burst: number) => rateLimit({ limit: 10, window: 1000, algorithm: "token-bucket", burst });
+    const judged = ask({ id: "/", rateLimit: [bucket(100), bucket(4)] });
+    expect(field(judged.fields, "ratelimit-policy")).toBe('"/";q=100;w=10, "/#2";q=10;w=1');
+    expect(told(judged)).toEqual({ "/": { r: 99, t: 1 }, "/#2": { r: 3, t: 1 } });
+    const large = ask({ id: "/large", rateLimit: [bucket(100)] });
+    const older = ["limit", "remaining"].map((name) => field(large.fields, `x-ratelimit-${name}`));
+    expect(older).toEqual(["100", "99"]);
+  });
+
   it("lie together where they are one client's", () => {
     const { limiter } = sidecars().create({ global: [rateLimit()] });
     const { questions } = limiter.ask(from(), route);
