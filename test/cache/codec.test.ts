@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { crc32 } from "node:zlib";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import type { Stored } from "../../src/store/store.ts";
+import fc from "../support/fast-check.ts";
 import { aStored, NOW } from "./example.ts";
 
 const aKept = (more: Partial<StoredResponse> = {}): Stored<StoredResponse> => ({

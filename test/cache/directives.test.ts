@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { directivesOf, isForWhole, parseTargeted, withheldNames } from "../../src/cache/directives.ts";
 import { parseCacheControl, seconds } from "../../src/http/cache-control.ts";
 import { has } from "../../src/http/fields.ts";
 import type { Fields } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { createWorld, respond } from "../support/world.ts";
 
 const cdn = (value: string): Fields => ["CDN-Cache-Control", value];

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { createFill, type Fill, type Filled } from "../../src/cache/fill.ts";
 import type { Fields, Flow, Sink, Source } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (filled: Filled) => (filled.kind === "whole" ? new TextDecoder().decode(filled.body) : filled.kind);

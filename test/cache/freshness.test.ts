@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { directivesOf } from "../../src/cache/directives.ts";
 import { currentAge, freshnessLifetime, initialAge, keepSeconds } from "../../src/cache/freshness.ts";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import type { Fields } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { aPolicy, aStored, dateIn, NOW } from "./example.ts";
 
 function freshness(fields: Fields, policy: Partial<CachePolicy> = {}, status = 200) {

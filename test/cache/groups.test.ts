@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
 import { groupTags, invalidatedGroupTags } from "../../src/cache/groups.ts";
@@ -7,6 +6,7 @@ import { createFailOpenStore } from "../../src/store/fail-open.ts";
 import { createRedisStore, type RedisStore } from "../../src/store/redis.ts";
 import type { Store } from "../../src/store/store.ts";
 import { createTieredStore } from "../../src/store/tiered.ts";
+import fc from "../support/fast-check.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { createWorld, respond, type World } from "../support/world.ts";
 import { aRequest } from "./example.ts";

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createTagger, isUnsafe, pathTag, routeTag, type TaggedRoute } from "../../src/cache/invalidation.ts";
 import type { Request } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { aRequest } from "./example.ts";
 
 const aRoute = (more: Partial<TaggedRoute>): TaggedRoute => ({

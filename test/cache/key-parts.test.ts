@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { primaryKey, variantKey } from "../../src/cache/key.ts";
 import { keyParts, variantParts } from "../../src/cache/key-parts.ts";
 import type { CachePolicy } from "../../src/cache/policy.ts";
+import fc from "../support/fast-check.ts";
 import { requestFor } from "../support/world.ts";
 
 function partsOf(target: string, key: Partial<CachePolicy["key"]>, fields: readonly string[] = []) {

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pathOf, primaryKey, unescapeUnreserved, variantKey } from "../../src/cache/key.ts";
+import fc from "../support/fast-check.ts";
 import { aPolicy, aRequest } from "./example.ts";
 
 const keyed = (key: Partial<ReturnType<typeof aPolicy>["key"]>) =>

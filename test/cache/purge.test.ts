@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { groupTags } from "../../src/cache/groups.ts";
 import { pathTag } from "../../src/cache/invalidation.ts";
@@ -6,6 +5,7 @@ import { purgeOf, purgeOfTarget } from "../../src/cache/purge.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { normalPath } from "../../src/config/pattern.ts";
 import { createRouter } from "../../src/config/router.ts";
+import fc from "../support/fast-check.ts";
 import { createWorld, respond } from "../support/world.ts";
 
 const YAML = `

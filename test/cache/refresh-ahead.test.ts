@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { isDueAhead } from "../../src/cache/refresh-ahead.ts";
+import fc from "../support/fast-check.ts";
 import { createWorld, respond } from "../support/world.ts";
 import { aStored, NOW } from "./example.ts";
 

@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import { isPartial, isShareable, type Reuse, reuse } from "../../src/cache/reuse.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { aPolicy, aRequest, aStored, NOW } from "./example.ts";
 
 interface Case {

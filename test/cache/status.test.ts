@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { type Item, parseList, Token } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { cacheStatus } from "../../src/cache/status.ts";
+import fc from "../support/fast-check.ts";
 
 /** The one member as a strict parser reads it: its name, and its parameters. */
 function read(text: string): Record<string, unknown> {

@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import { complete, storing } from "../../src/cache/storing.ts";
 import { field, has, lines } from "../../src/http/fields.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { aPolicy, aRequest, dateIn, NOW } from "./example.ts";
 
 interface Case {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
@@ -6,6 +5,7 @@ import { storing } from "../../src/cache/storing.ts";
 import { conditionalFields, freshen, ownLines } from "../../src/cache/validation.ts";
 import { field, has, lines } from "../../src/http/fields.ts";
 import type { Fields } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { createWorld, respond } from "../support/world.ts";
 import { aPolicy, aRequest, aStored, dateIn, NOW } from "./example.ts";
 

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { normalised, varyNames } from "../../src/cache/vary.ts";
 import type { Fields } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 import { createWorld, respond } from "../support/world.ts";
 
 describe("varyNames (RFC 9111 §4.1)", () => {

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import { type Flags, loadConfig } from "../../src/config/load.ts";
 import { ConfigError } from "../../src/config/mistakes.ts";
 import type { Config } from "../../src/config/schema.ts";
+import fc from "../support/fast-check.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { nearMisses, whyNot } from "../../src/config/near-misses.ts";
 import { createRouter } from "../../src/config/router.ts";
+import fc from "../support/fast-check.ts";
 
 const route = (path: string, host?: string) => ({ id: `${host ?? ""}${path}`, path, host });
 

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parsePattern } from "../../src/config/pattern.ts";
 import { createRouter } from "../../src/config/router.ts";
+import fc from "../support/fast-check.ts";
 
 /** Patterns, each with its host before it where it begins with no slash: "a.example/path". */
 function routerOf(...texts: string[]) {

@@ -1,6 +1,5 @@
 // What is explained and what the proxy does, for requests at random: the same route, key, tags, buckets and lifetimes.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
 import type { StoredResponse } from "../../src/cache/stored-response.ts";
@@ -9,6 +8,7 @@ import { createExplainer } from "../../src/explain/explain.ts";
 import type { Fields } from "../../src/http/message.ts";
 import { createMemoryStore } from "../../src/store/memory.ts";
 import type { LimitQuestion, Store } from "../../src/store/store.ts";
+import fc from "../support/fast-check.ts";
 import { type Asked, createWorld, requestFor, respond } from "../support/world.ts";
 
 const YAML = `

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fieldNames, parseCacheControl, seconds } from "../../src/http/cache-control.ts";
+import fc from "../support/fast-check.ts";
 
 const maxAge = (value: string) => seconds(parseCacheControl(value), "max-age");
 const directive = (value: string, name: string) => parseCacheControl(value).get(name);

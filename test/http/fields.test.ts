@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { closingQuote, field, has, isNamed, lines, members, without } from "../../src/http/fields.ts";
+import fc from "../support/fast-check.ts";
 
 const FIELDS = [
   "Host",

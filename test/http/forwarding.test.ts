@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { parseItem } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { field, has, lines, members } from "../../src/http/fields.ts";
 import { believed, isLoop, requestIdOf, towardsClient, towardsOrigin } from "../../src/http/forwarding.ts";
 import type { Fields, Request } from "../../src/http/message.ts";
+import fc from "../support/fast-check.ts";
 
 function ask(fields: Fields, changes: Partial<Request> = {}): Request {
   return {

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatHttpDate } from "../../src/http/date.ts";
 import { evaluatePreconditions, type Selected } from "../../src/http/preconditions.ts";
+import fc from "../support/fast-check.ts";
 
 const MODIFIED = Date.UTC(2026, 10, 20, 12, 0, 0);
 const at = (offsetMs: number) => formatHttpDate(MODIFIED + offsetMs);

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatHttpDate } from "../../src/http/date.ts";
 import type { Flow, Source } from "../../src/http/message.ts";
@@ -11,6 +10,7 @@ import {
   slice,
   type Validators,
 } from "../../src/http/range.ts";
+import fc from "../support/fast-check.ts";
 
 /** As Content-Range writes them; "whole" where the field is ignored, "none" where no range can be satisfied. */
 function asked(range: string, length = 10_000): string {

@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fields, Request } from "../../src/http/message.ts";
 import { createClients, isLoopback } from "../../src/limit/client.ts";
+import fc from "../support/fast-check.ts";
 
 function request(peer: string, fields: Fields = []): Request {
   return {

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { field } from "../../src/http/fields.ts";
@@ -8,6 +7,7 @@ import type { LimitedRoute, RateLimit } from "../../src/limit/plan.ts";
 import { tooMany } from "../../src/limit/quota-fields.ts";
 import { createLimits } from "../../src/store/limits.ts";
 import type { LimitQuestion, Verdict } from "../../src/store/store.ts";
+import fc from "../support/fast-check.ts";
 
 const START = 1_800_000_000_000;
 

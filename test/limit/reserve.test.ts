@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createReserves } from "../../src/limit/reserves.ts";
+import fc from "../support/fast-check.ts";
 import { from, rateLimit, sidecars } from "./sidecars.ts";
 
 const route = (some = {}) => ({ id: "/", rateLimit: [rateLimit({ limit: 10, reserve: 4, ...some })] });

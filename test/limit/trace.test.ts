@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createClients } from "../../src/limit/client.ts";
+import fc from "../support/fast-check.ts";
 import { requestFor } from "../support/world.ts";
 
 const clients = createClients(["loopback", "10.0.0.0/8"]);

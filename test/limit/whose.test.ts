@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { whose } from "../../src/limit/whose.ts";
+import fc from "../support/fast-check.ts";
 import { from } from "./sidecars.ts";
 
 const IP = "203.0.113.7";

@@ -1,9 +1,9 @@
 // Age (RFC 9111 §5.1) and Vary (§4.1, RFC 9110 §12.5.5) from any octets that a field value may have.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { initialAge } from "../../src/cache/freshness.ts";
 import { varyNames } from "../../src/cache/vary.ts";
+import fc from "../support/fast-check.ts";
 
 const NOW = Date.UTC(2026, 0, 15, 12);
 const octet = fc.nat(255).map((code) => String.fromCharCode(code));

@@ -1,9 +1,9 @@
 // Cache-Control, against the grammar of RFC 9111 §5.2 read letter by letter; and whatever is no grammar at all, which
 // must never hide or weaken a directive beside it.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fieldNames, parseCacheControl, seconds } from "../../src/http/cache-control.ts";
+import fc from "../support/fast-check.ts";
 
 /** What a field value may consist of, and more. */
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });

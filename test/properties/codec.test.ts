@@ -3,12 +3,12 @@
 
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { responseCodec } from "../../src/cache/codec.ts";
 import { complete, storing } from "../../src/cache/storing.ts";
 import type { Stored } from "../../src/store/store.ts";
 import { aPolicy, aRequest, NOW } from "../cache/example.ts";
+import fc from "../support/fast-check.ts";
 
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)), maxLength: 20 });
 const fieldName = fc.constantFrom("Content-Type", "ETag", "Last-Modified", "X-A", "x-a", "Link", "Vary", "Server");

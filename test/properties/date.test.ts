@@ -1,8 +1,8 @@
 // HTTP-date (RFC 9110 §5.6.7), against an oracle that takes a text for a date if writing that date gives the text again.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { formatHttpDate, parseHttpDate } from "../../src/http/date.ts";
+import fc from "../support/fast-check.ts";
 
 /** What a field value may consist of, and more. */
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });

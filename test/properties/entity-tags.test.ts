@@ -1,8 +1,8 @@
 // If-None-Match and If-Match (RFC 9110 §13.1.1-2, §8.8.3), against their grammar read letter by letter.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { evaluatePreconditions } from "../../src/http/preconditions.ts";
+import fc from "../support/fast-check.ts";
 
 /** What a field value may consist of, and more. */
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });

@@ -1,12 +1,12 @@
 // The key is injective in what is keyed (RFC 9111 §2): requests share one if and only if they are alike in all of it,
 // whatever the route keys by. Against a model that says as a structure what the key says as a text.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { primaryKey, variantKey } from "../../src/cache/key.ts";
 import type { CachePolicy } from "../../src/cache/policy.ts";
 import type { Fields } from "../../src/http/message.ts";
 import { aPolicy, aRequest } from "../cache/example.ts";
+import fc from "../support/fast-check.ts";
 
 type KeyConfig = CachePolicy["key"];
 

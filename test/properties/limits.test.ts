@@ -1,10 +1,10 @@
 // The limits against exact models, over random arrivals under a clock that is turned, also backwards: what each algorithm
 // promises of any stretch of time, and every verdict as a model gives it that remembers all.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createLimits } from "../../src/store/limits.ts";
 import type { Crowd, LimitQuestion, Verdict } from "../../src/store/store.ts";
+import fc from "../support/fast-check.ts";
 
 const EPOCH = 1_700_000_000_000;
 const RUNS = { numRuns: 300 };

@@ -4,9 +4,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { PlainHeads } from "../../src/server/plain-head.ts";
+import fc from "../support/fast-check.ts";
 
 const LIMITS = { maxTargetBytes: 16_384, maxFieldsBytes: 32_768 };
 const MARK = "GET /mark HTTP/1.1\r\nHost: mark\r\nConnection: close\r\n\r\n";

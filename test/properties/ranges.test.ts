@@ -1,10 +1,10 @@
 // Range (RFC 9110 §14): what is no ranges-specifier of bytes is ignored as a whole, and any answer in parts can be put
 // together again. (What sane ranges cover stands in test/http/range.test.ts.)
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Source } from "../../src/http/message.ts";
 import { contentRange, isRangeValid, multipart, requestedRanges, slice } from "../../src/http/range.ts";
+import fc from "../support/fast-check.ts";
 
 /** What a field value may consist of, and more. */
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });

@@ -1,7 +1,6 @@
 // RFC 9111 §4 as a model of its own, written from its text (with §5.2.1, §5.2.2 and RFC 5861), against what storing() and
 // reuse() make of the same request, response, route and clocks.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { currentAge } from "../../src/cache/freshness.ts";
 import type { CachePolicy } from "../../src/cache/policy.ts";
@@ -9,6 +8,7 @@ import { type Reuse, reuse } from "../../src/cache/reuse.ts";
 import { complete, storing } from "../../src/cache/storing.ts";
 import type { Fields } from "../../src/http/message.ts";
 import { aPolicy, aRequest, dateIn, NOW } from "../cache/example.ts";
+import fc from "../support/fast-check.ts";
 
 /** A directive's argument: a number, none, or garbage; undefined: the directive is not there. */
 type Argument = number | "" | "x" | undefined;

@@ -1,10 +1,10 @@
 // Targeted fields (RFC 9213 §2.1) are Dictionaries of structured fields (RFC 8941 §4.2.2): against its parsing algorithm
 // done character by character. What it refuses counts for nothing as a whole.
 
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { directivesOf, parseTargeted } from "../../src/cache/directives.ts";
 import { seconds } from "../../src/http/cache-control.ts";
+import fc from "../support/fast-check.ts";
 
 /** What a field value may consist of, and more. */
 const octets = fc.string({ unit: fc.nat(255).map((code) => String.fromCharCode(code)) });

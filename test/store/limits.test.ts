@@ -1,9 +1,9 @@
 // The limits of this process against models that keep every request and count; time is an argument.
 
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createLimits } from "../../src/store/limits.ts";
 import type { LimitQuestion, Verdict } from "../../src/store/store.ts";
+import fc from "../support/fast-check.ts";
 
 const EPOCH = 1_700_000_000_000;
 

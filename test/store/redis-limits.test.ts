@@ -2,7 +2,6 @@
 // all at once; and verdicts that come too late.
 
 import { createClient } from "@redis/client";
-import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { Charge } from "../../src/store/charges.ts";
 import { createLimits } from "../../src/store/limits.ts";
@@ -11,6 +10,7 @@ import { createRedisKeys } from "../../src/store/redis-keys.ts";
 import { CHARGE } from "../../src/store/scripts.ts";
 import type { LimitQuestion, Verdict } from "../../src/store/store.ts";
 import { StoreUnavailable } from "../../src/store/unavailable.ts";
+import fc from "../support/fast-check.ts";
 import { redisStores } from "../support/redis-stores.ts";
 
 const stores = redisStores();
@@ -44,7 +44,10 @@ async function allOf<T>(asked: readonly Promise<T>[]): Promise<T[]> {
 
 describe("the scripts", () => {
   const keys = createRedisKeys("forebay");
-  const text = CHARGE.text.replace("redis.call('TIME')", "{ ARGV[#ARGV - 1], ARGV[#ARGV] }");
+  // With the time of the test; and what ends by the time of Redis ends after it.
+  const text = CHARGE.text
+    .replace("redis.call('TIME')", "{ ARGV[#ARGV - 1], ARGV[#ARGV] }")
+    .replaceAll(/'PX', |'PEXPIRE', key, /g, "$&600000 + ");
   let client: ReturnType<typeof createClient>;
 
   beforeAll(async () => {
@@ -69,7 +72,7 @@ describe("the scripts", () => {
     return charge.deal();
   }
 
-  // Windows so long that nothing expires by Redis' own clock, which stands still here.
+  // Windows so long that the time of Redis, which stands still here, is of no account.
   const rule = fc.record({
     algorithm: fc.constantFrom(...ALGORITHMS),
     limit: fc.integer({ min: 0, max: 7 }),

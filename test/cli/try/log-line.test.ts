@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_LINE_CHARS, parseLogLine } from "../../../src/cli/try/log-line.ts";
+import fc from "../../support/fast-check.ts";
 
 const AT = Date.UTC(2026, 10, 21, 8, 0, 5);
 const COMMON = '10.0.0.1 - - [21/Nov/2026:08:00:05 +0000] "GET /a?b=1 HTTP/1.1" 200 1234';

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LoggedRequest } from "../../../src/cli/try/log-line.ts";
 import { createSimulation, type Prediction, type SimulationOptions } from "../../../src/cli/try/simulation.ts";
 import { loadConfig } from "../../../src/config/load.ts";
+import fc from "../../support/fast-check.ts";
 
 const YAML = `
 origin: http://127.0.0.1:3000
