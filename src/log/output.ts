@@ -111,12 +111,18 @@ function openStream(dest: number): ReturnType<typeof pino.destination> {
 /** Where nobody reads, the stream is destroyed: it would be waited for once more at exit. */
 function flushed(stream: ReturnType<typeof pino.destination>): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
+    let last: NodeJS.Immediate | undefined;
+    const giveUp = () => {
       stream.destroy();
       resolve(false);
+    };
+    // Where this process itself stood still they may be written by now: timers run before that is heard.
+    const timer = setTimeout(() => {
+      last = setImmediate(giveUp);
     }, FLUSH_MS);
     stream.flush(() => {
       clearTimeout(timer);
+      clearImmediate(last);
       resolve(true);
     });
   });
