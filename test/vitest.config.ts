@@ -8,7 +8,7 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 3,
     testTimeout: 60_000,
-    hookTimeout: 300_000, // a package may have to be installed first
+    hookTimeout: 600_000, // a package may have to be installed first
     expect: { poll: { timeout: 20_000 } },
   },
 });

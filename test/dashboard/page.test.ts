@@ -13,7 +13,7 @@ beforeAll(async () => {
   browser = await launchChromium();
 });
 
-afterAll(() => browser.close());
+afterAll(() => browser?.close());
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -37,8 +37,11 @@ async function start({ yaml = "", path = "/" } = {}) {
   const page = await browser.newPage();
   cleanups.push(() => page.close());
   const complaints = listenTo(page);
+  const hearing = page.waitForResponse(/\/api\/events/, { timeout: 60_000 });
+  hearing.catch(() => {}); // where the page has no token nothing is heard
   await page.goto(sidecar.admin + path);
-  return { origin, sidecar, page, complaints };
+  /** Resolves when the page hears of events: those before are not told once more. */
+  return { origin, sidecar, page, complaints, hearing };
 }
 
 function listenTo(page: Page): string[] {
@@ -61,8 +64,8 @@ async function says(element: ReturnType<Page["locator"]>, text: string | RegExp)
 }
 
 test("shows the sidecar's health, and the figures follow the requests as they are made", async () => {
-  const { sidecar, page, complaints } = await start();
-  await says(status(page), /^live$/);
+  const { sidecar, page, complaints, hearing } = await start();
+  await Promise.all([hearing, says(status(page), /^live$/)]);
   expect(await page.locator("#parts").textContent()).toContain("store");
   expect(await page.locator("#who").textContent()).toContain("0.1.0");
   await says(page.locator("#routes"), "Nothing has been asked for yet");
@@ -80,7 +83,8 @@ test("shows the sidecar's health, and the figures follow the requests as they ar
 });
 
 test("purges, says so, and hears of it as an event", async () => {
-  const { sidecar, page, complaints, origin } = await start();
+  const { sidecar, page, complaints, origin, hearing } = await start();
+  await hearing;
   await sidecar.fetch("/products/1");
   await sidecar.fetch("/products/1");
   expect(origin.count()).toBe(1);
@@ -148,7 +152,7 @@ test("says that the sidecar is gone, and goes on when it is asked to pause", asy
 });
 
 test("where there is a token the page asks for it, sends it along, and forgets it when told to", async () => {
-  const { sidecar, page } = await start({ yaml: "adminToken: open-sesame-and-more\n" });
+  const { sidecar, page, hearing } = await start({ yaml: "adminToken: open-sesame-and-more\n" });
   const field = page.getByLabel("Token", { exact: true });
   await field.waitFor();
   expect(await page.locator("main").isVisible()).toBe(false);
@@ -157,7 +161,7 @@ test("where there is a token the page asks for it, sends it along, and forgets i
   await says(page.locator("#trouble"), "That is not this sidecar's token.");
   await field.fill("open-sesame-and-more");
   await field.press("Enter");
-  await says(status(page), /^live$/);
+  await Promise.all([hearing, says(status(page), /^live$/)]);
   await sidecar.fetch("/products/1");
   await says(cell(page, "#routes", "/products/:id", 2), /^1$/);
   await says(page.locator("#events"), /stored1 response/);

@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 const asked = (...args: string[]) =>
-  runForebay(["try", "--seconds", "1", "--connections", "3", ...args], { cwd: folder });
+  runForebay(["try", "--seconds", "4", "--connections", "3", ...args], { cwd: folder });
 
 async function found(...args: string[]): Promise<TryResult> {
   const { code, stdout, stderr } = await asked("--json", ...args);
@@ -61,7 +61,7 @@ it("says first what it will ask of whom, prints a table, why there were no hits,
   const { code, stdout } = await asked("--origin", origin.url, "--path", "/private", ...pictures);
   expect(code).toBe(0);
   expect(stdout.split("\n")[0]).toBe(
-    `Asks ${origin.url} for GET /private, as fast as 3 connections allow: 0.5 s directly and 0.5 s through Forebay (memory, a TTL of 1m where it states none), in turns.`,
+    `Asks ${origin.url} for GET /private, as fast as 3 connections allow: 2 s directly and 2 s through Forebay (memory, a TTL of 1m where it states none), in turns.`,
   );
   for (const row of [
     "requests/s",
@@ -156,7 +156,11 @@ it("nothing is left of it in the Redis that it was given", async () => {
 function childrenOf(parent: number): number[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
-    const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, "utf8") : "";
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent;
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === parent;
+    } catch {
+      return false; // it has ended
+    }
   });
 }

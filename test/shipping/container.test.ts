@@ -22,7 +22,7 @@ let image: Image;
 
 beforeAll(async () => {
   image = await buildImage(ROOT, folder);
-}, 300_000);
+}, 600_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -46,7 +46,7 @@ beforeAll(async () => {
     response.setHeader("cache-control", "max-age=60").end("hello");
   });
   redis = await startRedis();
-}, 300_000);
+}, 600_000);
 
 afterAll(async () => {
   await origin?.close();
@@ -64,7 +64,7 @@ function nodePackage(): string {
 function environment(major: string): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
     ([name]) =>
-      !/^(?:npm_(?!config_(?:registry|cache|userconfig|cafile|.*proxy))|NODE(?!_EXTRA_CA_CERTS|_USE_)|VITEST|INIT_CWD)/i.test(
+      !/^(?:npm_(?!config_(?:registry|cache|userconfig|cafile|fetch_|.*proxy))|NODE(?!_EXTRA_CA_CERTS|_USE_)|VITEST|INIT_CWD)/i.test(
         name,
       ),
   );

@@ -18,7 +18,7 @@ const { look, firstAnswer, noticed, noticing } = own;
 
 describe("coming back", () => {
   test("nothing is read before everybody has had the time to replay; limits are charged meanwhile", async () => {
-    const slow = stores.create({ settle: 1000 });
+    const slow = stores.create({ settle: 3000 });
     const verdicts = await vi.waitUntil(async () => (await refusal(slow.look({ key, tags: ["a"], limits }))).verdicts, {
       timeout: 5000,
       interval: 5,

@@ -7,11 +7,18 @@ import { installPackage, onPath } from "./programs.ts";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 
+/** A first start reads 200 MB from a disk that may have other work. */
+const START_MS = 120_000;
+
 /** Must be closed by whoever asked for it. */
 export function launchChromium(): Promise<Browser> {
   // Chromium's sandbox does not run as root, as which tests run in containers. It shows pages of ours alone.
   const args = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  return chromium.launch({ executablePath: findChromium(), args: [...args, "--disable-dev-shm-usage"] });
+  return chromium.launch({
+    executablePath: findChromium(),
+    args: [...args, "--disable-dev-shm-usage"],
+    timeout: START_MS,
+  });
 }
 
 function findChromium(): string {

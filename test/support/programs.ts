@@ -27,8 +27,18 @@ export function installPackage(name: string): string | undefined {
   // Other test files may be about to do the same, and apt-get does not wait for whoever else updates its lists.
   const lock = join(tmpdir(), "forebay-apt-get.lock");
   const get = "apt-get -o DPkg::Lock::Timeout=300";
-  const script = `command -v "$0" || { ${get} update && ${get} install -y --no-install-recommends "$0"; }`;
-  const locked = ["-o", "-w", "250", lock, "sh", "-c", script, name];
-  execFileSync("flock", locked, { env, stdio: ["ignore", "ignore", "inherit"], timeout: 280_000 });
+  // A mirror may be in the middle of a change: what it has is asked for once more.
+  const script = `command -v "$0" || for pause in 1 5 0; do
+    ${get} update && ${get} install -y --no-install-recommends "$0" && exit; sleep $pause; done`;
+  const locked = ["-o", "-w", "550", lock, "sh", "-c", script, name];
+  execFileSync("flock", locked, { env, stdio: ["ignore", "ignore", "inherit"], timeout: 580_000 });
   return onPath(name);
+}
+
+// node test/support/programs.ts PROGRAM...: installs those that are not there.
+if (import.meta.main) {
+  for (const name of process.argv.slice(2)) {
+    if ((onPath(name) ?? installPackage(name)) === undefined)
+      process.stderr.write(`${name} is to be installed by hand\n`);
+  }
 }

@@ -51,10 +51,10 @@ export async function runForebay(
   const child = launch(args, options);
   let stdout = "";
   let stderr = "";
-  child.stdout?.on("data", (text) => {
+  child.stdout?.setEncoding("utf8").on("data", (text) => {
     stdout += text;
   });
-  child.stderr?.on("data", (text) => {
+  child.stderr?.setEncoding("utf8").on("data", (text) => {
     stderr += text;
   });
   const [code] = (await once(child, "close")) as [number | null];
@@ -127,16 +127,25 @@ async function askByName(
   return new Response(bytes.byteLength === 0 ? null : bytes, { status: answer.statusCode, headers: fields });
 }
 
+/** One that was cut off, because its process was killed, is as it stands. */
+function lineIn(text: string): Line {
+  try {
+    return text.startsWith("{") ? JSON.parse(text) : { msg: text };
+  } catch {
+    return { msg: text };
+  }
+}
+
 function readLines(child: ChildProcess) {
   const lines: Line[] = [];
   const waiting = new Set<(line: Line) => void>();
   let errors = "";
-  child.stderr?.on("data", (text) => {
+  child.stderr?.setEncoding("utf8").on("data", (text) => {
     errors += text;
   });
   if (child.stdout === null) throw new Error("the sidecar's output is not piped");
   createInterface({ input: child.stdout }).on("line", (text) => {
-    const line = text.startsWith("{") ? (JSON.parse(text) as Line) : { msg: text };
+    const line = lineIn(text);
     lines.push(line);
     for (const hear of waiting) hear(line);
   });

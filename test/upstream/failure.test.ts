@@ -5,9 +5,12 @@ import { ask, deadUrl, failure, rawOrigin, read, stopAsking, upstreamTo } from "
 
 afterEach(stopAsking);
 
+/** Some resolvers take their time to know nothing. */
+const PATIENT = { timeout: { connect: 30_000 } };
+
 test("refused, unknown and unreachable origins are a 502", async () => {
   expect(await failure(upstreamTo(await deadUrl()).forward(ask()))).toMatchObject({ status: 502, kind: "refused" });
-  const unknown = failure(upstreamTo("http://no-such-host.invalid").forward(ask()));
+  const unknown = failure(upstreamTo("http://no-such-host.invalid", PATIENT).forward(ask()));
   expect(await unknown).toMatchObject({ status: 502, kind: "dns" });
 });
 
