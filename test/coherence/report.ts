@@ -3,7 +3,7 @@
 import { inMarkdown } from "../../bench/table.ts";
 import type { Outcome } from "./campaign.ts";
 import type { Violation } from "./checking.ts";
-import type { Application, History, Span } from "./history.ts";
+import type { Application, FaultKind, History, Span } from "./history.ts";
 import { isFetch } from "./resources.ts";
 
 /** A run that does less proves nothing. */
@@ -19,8 +19,8 @@ export function hitRatio({ tally }: Outcome): number {
   return tally.reads === 0 ? 0 : tally.hits / tally.reads;
 }
 
-/** What is wrong with a run, in words; none: it proves what it is to prove. */
-export function complaints(outcome: Outcome): string[] {
+/** What is wrong with a run in which these faults were to happen, in words; none: it proves what it is to prove. */
+export function complaints(outcome: Outcome, faults: readonly FaultKind[]): string[] {
   const { tally, violations, doubtful, failure, seconds } = outcome;
   const wrong: string[] = [];
   if (violations.length > 0) wrong.push(`${violations.length} reads were answered with something older than promised`);
@@ -29,6 +29,9 @@ export function complaints(outcome: Outcome): string[] {
   if (failure !== undefined) wrong.push(failure);
   if (doubtful.length > 0) {
     wrong.push(`proves nothing: the machine stood still around ${doubtful.length} stale reads; use a quieter one`);
+  }
+  if (faults.length > 0 && Object.keys(outcome.survived).length === 0) {
+    wrong.push(`proves nothing: it was over before a fault came (${faults.join(", ")}); give it more --seconds`);
   }
   if (tally.purges === 0) wrong.push("proves nothing: no purge got a receipt");
   const perMinute = (operations(outcome) / seconds) * 60;

@@ -25,7 +25,7 @@ async function main(): Promise<number> {
   if (mutations.length > 0) return hunt(mutations, common);
   const outcome = await runCampaign({ ...common, plans: plansOf(faults) });
   say(report(outcome, asked.seed));
-  const wrong = complaints(outcome);
+  const wrong = complaints(outcome, faults);
   for (const each of wrong) say(`WRONG: ${each}`);
   return wrong.length > 0 ? 1 : 0;
 }
