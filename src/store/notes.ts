@@ -23,7 +23,7 @@ export interface Notes {
 }
 
 interface NotesOptions {
-  /** For every command of the fence, so that they are done in the order given. */
+  /** For every command of the fence, so that they are done in the order given; but where it is lost and another is not. */
   readonly line: Line;
   readonly reach: Pick<Reach, "mayWrite" | "teller">;
   readonly keys: Pick<RedisKeys, "fence" | "journal" | "invalidated">;
@@ -56,8 +56,9 @@ class Noting implements Notes {
   }
 
   add(line: string): Promise<unknown> | undefined {
-    const { reach, maxOwed, line: on } = this.#options;
-    if (!reach.mayWrite() || this.#underWay.size >= maxOwed) return undefined;
+    const { reach, maxOwed } = this.#options;
+    const on = reach.teller();
+    if (on === undefined || this.#underWay.size >= maxOwed) return undefined;
     this.#underWay.add(line);
     return this.#note([line], on);
   }
@@ -68,7 +69,8 @@ class Noting implements Notes {
 
   discard(line: string): void {
     this.#underWay.delete(line);
-    const discarded = this.#options.line.send(["ZREM", this.#options.keys.journal, line]);
+    const { reach, keys, line: first } = this.#options;
+    const discarded = (reach.teller() ?? first).send(["ZREM", keys.journal, line]);
     discarded.catch(() => {}); // then others sweep it, which costs a fetch
   }
 
@@ -83,12 +85,14 @@ class Noting implements Notes {
   tick(): void {
     const { reach, leaseMs } = this.#options;
     this.#tellLeft();
-    if (!reach.mayWrite()) return;
+    const on = reach.teller();
+    if (on === undefined) return;
     const now = performance.now();
     if (now - this.#renewedAt >= leaseMs / 3) {
       this.#renewedAt = now;
-      this.#renew();
+      this.#renew(on);
     }
+    if (!reach.mayWrite()) return;
     if (now - this.#sweptAt >= SWEEP_MS) {
       this.#sweptAt = now;
       this.#sweep();
@@ -111,11 +115,11 @@ class Noting implements Notes {
       });
   }
 
-  #renew(): void {
+  #renew(on: Line): void {
     const all = [...this.#underWay];
     for (let i = 0; i < all.length; i += LINES_PER_COMMAND) {
       // Tried again well before their deadline.
-      this.#note(all.slice(i, i + LINES_PER_COMMAND), this.#options.line).catch(() => {});
+      this.#note(all.slice(i, i + LINES_PER_COMMAND), on).catch(() => {});
     }
   }
 

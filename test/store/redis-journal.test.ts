@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FRESH_MS } from "../../src/store/connections.ts";
 import type { RedisStore } from "../../src/store/redis.ts";
-import type { Notice, Reading } from "../../src/store/store.ts";
+import type { Notice, Reading, Write } from "../../src/store/store.ts";
 import { redisStores } from "../support/redis-stores.ts";
 import { startRelay } from "../support/relay.ts";
 import { standStill } from "../support/stand-still.ts";
@@ -30,6 +30,16 @@ async function look(on = store): Promise<Reading<string>> {
 
 async function put(value: string, stamp: number): Promise<void> {
   await patient(store).put(key, [], storedOf(value, { stamp, tags: ["a"] }));
+}
+
+/** A write that is noted; where the machine stood still, the next one that is. */
+function begun(on: RedisStore<string>, tags: readonly string[]): Promise<Write> {
+  const next = async () => {
+    const write = await on.begin(tags);
+    if (!write.noted) write.discard();
+    return write.noted && write;
+  };
+  return vi.waitUntil(next, { timeout: 20_000 }) as Promise<Write>;
 }
 
 function lines(): Promise<unknown> {
@@ -211,9 +221,15 @@ describe("while Redis is away", () => {
     test("it is told all the same", async () => {
       const { far } = await partlyAway();
       expect((await look()).usable).toBe(true);
-      await (await far.begin(["a"])).commit();
+      // Should this process die in the middle of it, others invalidate for it.
+      const write = await begun(far, ["a"]);
+      expect(await lines()).toHaveLength(1);
+      await write.commit();
       expect((await look()).usable).toBe(false);
       expect(far.health().detail).not.toContain("kept");
+      expect(await lines()).toEqual([]);
+      (await begun(far, ["b"])).discard();
+      await vi.waitFor(async () => expect(await lines()).toEqual([]), { timeout: 20_000 });
     });
 
     test("it is told when the others answer again, though those it has lost do not come back", async () => {
