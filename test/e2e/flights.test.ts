@@ -43,11 +43,11 @@ afterAll(async () => {
   await redis.stop();
 });
 
-async function withSidecar({ lease = "900ms" }: Pick<FlightOptions, "lease"> = {}): Promise<SidecarProcess> {
+async function withSidecar({ lease = "900ms", wait = "20s" }: Collapse = {}): Promise<SidecarProcess> {
   const yaml = `
 origin: ${origin.url}
 store: { prefix: test${tests}, redis: { url: ${redis.url}, deadline: 1s } }
-routes: [{ path: /*, cache: { maxBody: 1kb, collapse: { wait: 20s, lease: ${lease} } } }]`;
+routes: [{ path: /*, cache: { maxBody: 1kb, collapse: { wait: ${wait}, lease: ${lease} } } }]`;
   const sidecar = await startSidecarProcess(yaml, ["--log-level", "debug"]);
   sidecars.push(sidecar);
   await sidecar.line(({ msg }) => msg === "store ok");
@@ -66,8 +66,12 @@ interface Flight {
   readonly response: ServerResponse;
 }
 
-interface FlightOptions {
+interface Collapse {
   readonly lease?: string;
+  readonly wait?: string;
+}
+
+interface FlightOptions extends Collapse {
   /** Comes before the fetch; is given the sidecar and the path. */
   readonly prepare?: (sidecar: SidecarProcess, path: string) => Promise<unknown>;
 }
@@ -198,6 +202,16 @@ test("what a frozen leader brings is no answer to who asks after a write that wa
   expect(await led).toBe("old");
   for (const sidecar of [two, one, two, one]) expect(await (await sidecar.fetch(path)).text()).toBe("new");
   await over();
+});
+
+test("whoever has waited for another sidecar's fetch as long as they may asks the origin, which is then answering both", async () => {
+  const { led, followed, response } = await flight({ wait: "500ms" });
+  const next = held.indexOf(response) + 1;
+  await until(async () => held.length > next);
+  held[next]?.writeHead(200, FRESH).end("theirs");
+  expect((await followed).text).toBe("theirs");
+  response.writeHead(200, FRESH).end("mine");
+  expect(await led).toBe("mine");
 });
 
 test("a leader whose client leaves goes on for the others", async () => {
