@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import type { Readable } from "node:stream";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { requestIdOf } from "../src/http/forwarding.ts";
 import { type AccessLine, createLog, type Log, type LogOptions } from "../src/log.ts";
+import { standStill } from "./support/stand-still.ts";
 
 const LINE: AccessLine = {
   method: "GET",
@@ -25,11 +27,14 @@ const LINE: AccessLine = {
   client: "203.0.113.7",
 };
 
+/** A flush waits for the disk, which may have other work. */
+const MEMORY = "/dev/shm";
+
 let folder: string;
 let count = 0;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "forebay-log-"));
+  folder = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "forebay-log-"));
 });
 
 afterAll(() => rm(folder, { recursive: true }));
@@ -55,6 +60,18 @@ async function lines(say: (log: Log) => void, options: Partial<LogOptions> = {})
 }
 
 describe("the log", () => {
+  it("is written to its end although the process stood still meanwhile", async () => {
+    const name = join(folder, `${count++}.log`);
+    const file = await open(name, "a");
+    const log = createLog({ level: "info", destination: file.fd });
+    for (let i = 0; i < 1000; i++) log.info("x".repeat(100));
+    const flushed = log.flush();
+    standStill(1200);
+    expect(await flushed).toBe(true);
+    await file.close();
+    expect((await readFile(name, "utf8")).split("\n")).toHaveLength(1001);
+  });
+
   it("writes one JSON line for each message, in order", async () => {
     const said = await lines((log) => {
       log.info("listening", { listen: "http://127.0.0.1:1", admin: null });

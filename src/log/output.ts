@@ -8,7 +8,9 @@ const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const BATCH_LINES = 256;
 const BATCH_CHARS = 64 * 1024;
 const BATCH_MS = 20;
-const FLUSH_MS = 1000;
+/** A second, together. */
+const FLUSH_TICKS = 10;
+const FLUSH_TICK_MS = 100;
 const LINE_END = 10;
 
 /** What it writes ends with the end of a line. */
@@ -111,18 +113,19 @@ function openStream(dest: number): ReturnType<typeof pino.destination> {
 /** Where nobody reads, the stream is destroyed: it would be waited for once more at exit. */
 function flushed(stream: ReturnType<typeof pino.destination>): Promise<boolean> {
   return new Promise((resolve) => {
-    let last: NodeJS.Immediate | undefined;
-    const giveUp = () => {
+    // Ticks, not a time: a process that stood still has heard of nothing meanwhile.
+    let left = FLUSH_TICKS;
+    let timer = setTimeout(function tick() {
+      left -= 1;
+      if (left > 0) {
+        timer = setTimeout(tick, FLUSH_TICK_MS);
+        return;
+      }
       stream.destroy();
       resolve(false);
-    };
-    // Where this process itself stood still they may be written by now: timers run before that is heard.
-    const timer = setTimeout(() => {
-      last = setImmediate(giveUp);
-    }, FLUSH_MS);
+    }, FLUSH_TICK_MS);
     stream.flush(() => {
       clearTimeout(timer);
-      clearImmediate(last);
       resolve(true);
     });
   });
