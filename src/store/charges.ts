@@ -49,14 +49,14 @@ export class Charge {
 
   /** Resolves with what `answered` is to be told. */
   async send(to: Sender, keys: Pick<RedisKeys, "limit">): Promise<unknown> {
-    const [questions, extras] = [this.#questions, this.#extras];
     try {
-      return await this.#run(questions, extras, { to, keys });
+      return await this.#run(this.#questions, this.#extras, { to, keys });
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("TRYAGAIN"))) throw error;
       // Some are on either side of the move: one by one each is found.
-      const single = (question: LimitQuestion, i: number) => this.#run([question], [extras[i] ?? 0], { to, keys });
-      return joined(await Promise.all(questions.map(single)));
+      const single = (question: LimitQuestion, i: number) =>
+        this.#run([question], [this.#extras[i] ?? 0], { to, keys });
+      return combined(await Promise.all(this.#questions.map(single)));
     }
   }
 
@@ -88,9 +88,10 @@ export class Charge {
 }
 
 /** What was answered of each as if all had been asked about together: who is let in is let in by all. */
-function joined(replies: readonly unknown[]): unknown {
+function combined(replies: readonly unknown[]): unknown {
   if (!replies.every((reply) => Array.isArray(reply))) return undefined;
-  return [Math.min(...replies.map(([admitted]) => Number(admitted))), ...replies.flatMap(([, ...numbers]) => numbers)];
+  const admitted = Math.min(...replies.map(([count]) => Number(count)));
+  return [admitted, ...replies.flatMap(([, count, ...numbers]) => [Math.min(admitted, Number(count)), ...numbers])];
 }
 
 function chargedFrom([count = 0, left = 0, extra = 0, passedMs = 0, waitMs = 0]: readonly number[]): Charged {

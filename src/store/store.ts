@@ -140,7 +140,7 @@ export interface Question {
   readonly key: Key | undefined;
   /** Tags that a value of this key is known to carry; their slots are read. */
   readonly tags: readonly string[];
-  /** Each is charged one, or none of them is, as far as they lie together: those of one client do. */
+  /** Each is charged one, or none of them is, as far as they lie together: those of one client do, but while a Cluster moves them. */
   readonly limits: readonly LimitQuestion[];
   /** True: a memory above the store must not answer on trust. */
   readonly certain?: boolean;
