@@ -92,7 +92,9 @@ class Writing implements Journal {
       commit: (end = {}) => this.#commit(tags, { line, ...end }),
       discard: () => this.#notes.discard(line),
     });
-    const noted = this.#notes.add(line);
+    const on = this.#options.reach.teller();
+    if (on === undefined) return write(false);
+    const noted = this.#notes.add(line, on);
     if (noted === undefined) return write(false);
     return new Promise((resolve) => {
       const heard = unlessHeard(this.#options.deadline, () => resolve(write(false)));
@@ -102,7 +104,7 @@ class Writing implements Journal {
       };
       const isThere = () => {
         heard();
-        return this.#onReplicas();
+        return this.#onReplicas(on);
       };
       noted.then(isThere).then(
         () => answer(true),
@@ -171,13 +173,13 @@ class Writing implements Journal {
     const time = await this.#waitFor(invalidation);
     // Nothing in this process bears a later stamp than the highest clock it has seen.
     if (time === undefined) this.#tell(invalidation, clock.value() + 1);
-    else await this.#onReplicas();
+    else await this.#onReplicas(line ?? this.#options.line);
     return time;
   }
 
   /** To be called as soon as Redis has answered. */
-  #onReplicas(): Promise<void> | undefined {
-    return this.#options.replicas?.confirm(this.#options.line.process);
+  #onReplicas(line: Line): Promise<void> | undefined {
+    return this.#options.replicas?.confirm(line.process);
   }
 
   #owe(tags: readonly string[] | undefined, how: Pick<Invalidation, "line" | "soft">): Invalidation {

@@ -9,9 +9,9 @@ import type { RedisKeys } from "./redis-keys.ts";
 import { NOTE, run, SWEEP } from "./scripts.ts";
 
 export interface Notes {
-  /** Resolves when Redis has the line of a write that is about to go out, rejects where it does not take it; undefined: it cannot
-   * be noted now. */
-  add(line: string): Promise<unknown> | undefined;
+  /** Resolves when Redis has the line of a write that is about to go out, on the connection given, rejects where it does not take it;
+   * undefined: there are too many. */
+  add(line: string, on: Line): Promise<unknown> | undefined;
   /** Its invalidation is given to Redis, with the line. */
   drop(line: string): void;
   /** The write did not happen. */
@@ -23,7 +23,7 @@ export interface Notes {
 }
 
 interface NotesOptions {
-  /** For every command of the fence, so that they are done in the order given; but where it is lost and another is not. */
+  /** For sweeps; the rest goes where an invalidation would be told, which is the same line but in an outage. */
   readonly line: Line;
   readonly reach: Pick<Reach, "mayWrite" | "teller">;
   readonly keys: Pick<RedisKeys, "fence" | "journal" | "invalidated">;
@@ -55,10 +55,8 @@ class Noting implements Notes {
     this.#options = options;
   }
 
-  add(line: string): Promise<unknown> | undefined {
-    const { reach, maxOwed } = this.#options;
-    const on = reach.teller();
-    if (on === undefined || this.#underWay.size >= maxOwed) return undefined;
+  add(line: string, on: Line): Promise<unknown> | undefined {
+    if (this.#underWay.size >= this.#options.maxOwed) return undefined;
     this.#underWay.add(line);
     return this.#note([line], on);
   }
