@@ -3,6 +3,7 @@
 // (take-off.ts). A wait ends at `collapse.wait`: then a request asks the origin, together with those whose wait ends with
 // its own (gathering.ts). After an error of the origin's one of those who waited asks once more, for all of them.
 
+import { LRUCache } from "lru-cache";
 import type { Response } from "../http/message.ts";
 import { problem } from "../http/problem.ts";
 import type { Landing, Lease, Store } from "../store/store.ts";
@@ -49,6 +50,9 @@ const LANDINGS: Readonly<Record<Ending["kind"], Landing>> = {
 const CROWDED = problem(503, "Too many requests wait for this response already.", ["Retry-After", "1"]);
 /** For who waited while the origin answered two others with errors. */
 const FAILING = problem(503, "The origin answered two requests like this one with errors.", ["Retry-After", "1"]);
+/** How rarely hits on trust ask for the same, ms. */
+const CERTIFIED_MS = 1000;
+const MAX_CERTIFIED = 10_000;
 /** Longer than any origin may take to begin its answer, ms. */
 const UNTIL_ANSWERED_MS = 86_400_000;
 
@@ -57,6 +61,8 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
   const { tally } = flights;
   const gatherings = createGatherings();
   const { follow, shared } = createFollowing({ store, tally, now });
+  /** Keys whose certainty was asked for a moment ago. */
+  const certified = new LRUCache<string, true>({ maxSize: MAX_CERTIFIED, sizeCalculation: () => 1, ttl: CERTIFIED_MS });
   const takeOff = createTakingOff({ store, tally, now, timed, elapsed, random });
 
   async function collapsed(visit: Visit, first: Found): Promise<Response> {
@@ -141,10 +147,9 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
 
   async function validateBehind(visit: Visit, delivered: Found): Promise<void> {
     if (visit.request.method !== "GET") return;
-    // Of what was delivered on trust the fence was not asked: a flight begins from what it says now.
-    const found = delivered.reading.fence.shared ? delivered : await again(visit, { certain: true });
+    const found = delivered.reading.fence.shared ? delivered : await certain(visit, delivered);
+    if (found === undefined || !found.reading.fence.shared || stillDue(delivered, found) === undefined) return;
     const { reading } = found;
-    if (!reading.fence.shared || stillDue(delivered, found) === undefined) return;
     if (flights.join(flightOf(visit, found), reading.fence) !== undefined) return;
     const flight = flights.begin(flightOf(visit, found), reading.fence);
     try {
@@ -166,6 +171,15 @@ export function createCollapsing(parts: CollapsingParts): Collapsing {
       // Nobody waits for it; the origin's failure is logged where it is asked.
       flight.end({ kind: "failed", error: error as Error });
     }
+  }
+
+  /** As the store says now, which was not asked about what was delivered on trust: a flight begins from the fence. undefined: it has
+   * been asked within the last second, and whoever asked does what is to be done. */
+  async function certain(visit: Visit, delivered: Found): Promise<Found | undefined> {
+    const key = flightKey(visit, delivered);
+    if (certified.has(key)) return undefined;
+    certified.set(key, true);
+    return again(visit, { certain: true });
   }
 
   async function again(visit: Visit, { certain = false } = {}): Promise<Found> {
