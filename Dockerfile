@@ -11,9 +11,9 @@ COPY proxy.config.yaml ./
 RUN install -d -o node /app/.compiled
 USER node
 # Runs once, until it listens, for nothing but what it compiles: a container then starts in half the time, and without the
-# stripper of types. However long that takes: an image for another architecture is built on an emulated machine.
-RUN sh -c 'echo $$; exec node src/main.ts --redis redis://127.0.0.1:1 --listen 127.0.0.1:0 --admin 127.0.0.1:0' \
-  | { read pid && grep -m1 '"msg":"listening"' && kill "$pid" && cat; }
+# stripper of types. That may take long: an image for another architecture is built on an emulated machine.
+RUN sh -c 'echo $$; exec timeout 600 node src/main.ts --redis redis://127.0.0.1:1 --listen 127.0.0.1:0 --admin 127.0.0.1:0' \
+  | { read pid && grep -m1 '"msg":"listening"' && kill "$pid" && cat; } && find /app/.compiled -type f | grep -q .
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
 # Degraded (Redis away) is healthy: requests are still answered. Only a process that does not answer is not.

@@ -69,17 +69,17 @@ const redis = mapping({
     ),
   connections: count(1, 256).prefault(4).describe("Pooled connections, each pipelined."),
   deadline: milliseconds({ from: "1ms" }).prefault("50ms").describe("A cache read slower than this counts as a miss."),
-  // Not less, whatever the network: a sidecar may read for 750 ms before it knows of an outage (store/connections.ts), and takes
-  // 700 ms to be back from one.
+  // Not less: a sidecar may read for 750 ms before it knows of an outage, and takes 700 ms to be connected anew after one, and as
+  // long as Redis needs to take what was kept (store/connections.ts, reach.ts).
   writeDeadline: milliseconds({ from: "800ms", example: "1s" })
     .prefault("1s")
     .describe(
       "How long a write waits for its invalidation; at least 800ms, after which every sidecar knows that Redis is away.",
     ),
-  settle: milliseconds({ from: "800ms", example: "1s" })
+  settle: milliseconds({ from: "1s" })
     .prefault("1s")
     .describe(
-      "How long nothing is read from Redis after it was away, so that every sidecar has caught up; at least 800ms.",
+      "How long nothing is read from Redis after it was away, so that every sidecar has caught up; at least 1s, and more where much is written meanwhile.",
     ),
   wait: wait
     .optional()

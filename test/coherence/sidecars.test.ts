@@ -12,7 +12,7 @@ const OUTAGES = 8;
 const SOON_MS = 10_000;
 
 test("a sidecar that loses its store again and again is known to be without it, and to have it", async () => {
-  const timing = { deadlineMs: 250, writeDeadlineMs: 1000, settleMs: 800, trustMs: 0 };
+  const timing = { deadlineMs: 250, writeDeadlineMs: 1000, settleMs: 1000, trustMs: 0 };
   const options = { name: "redis", sidecars: 1, timing, mutation: undefined, random: createRandom(1) } as const;
   const { places, recording, well, close } = await startTopology(options);
   onTestFinished(close);

@@ -156,7 +156,7 @@ describe("a mistake in the file is told with its place, its path and how to writ
     [
       "reading after an outage before everybody is back",
       "store: { redis: { url: redis://a, settle: 0s } }",
-      'proxy.config.yaml:2:35 store.redis.settle: expected a duration from 800ms to 24d, got "0s"; write it as 800ms',
+      'proxy.config.yaml:2:35 store.redis.settle: expected a duration from 1s to 24d, got "0s"; write it as 1s',
     ],
     [
       "an admin token too short to be one, which is not shown",

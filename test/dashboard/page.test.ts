@@ -37,11 +37,16 @@ async function start({ yaml = "", path = "/" } = {}) {
   const page = await browser.newPage();
   cleanups.push(() => page.close());
   const complaints = listenTo(page);
-  const hearing = page.waitForResponse(/\/api\/events/, { timeout: 60_000 });
-  hearing.catch(() => {}); // where the page has no token nothing is heard
+  const hearing = page.waitForResponse((answer) => answer.url().endsWith("/api/events") && answer.ok(), {
+    timeout: 60_000,
+  });
+  hearing.catch(() => {}); // not every test listens for it
   await page.goto(sidecar.admin + path);
-  /** Resolves when the page hears of events: those before are not told once more. */
-  return { origin, sidecar, page, complaints, hearing };
+  return {
+    ...{ origin, sidecar, page, complaints },
+    /** Resolves when the page hears of events: those before are not told once more. */
+    hearing,
+  };
 }
 
 function listenTo(page: Page): string[] {

@@ -152,7 +152,7 @@ describe.each(MAJORS)("npx forebay in an empty folder, on Node %s", (major) => {
   });
 
   it("serves: a miss, then a hit, with Redis in order", async () => {
-    const redisKeys = { url: redis.url, deadline: "1s", settle: "800ms" };
+    const redisKeys = { url: redis.url, deadline: "1s", settle: "1s" };
     writeFileSync(join(empty, "served.json"), JSON.stringify({ origin: origin.url, store: { redis: redisKeys } })); // JSON is YAML
     const args = ["forebay", "--config", "served.json", "--listen", "127.0.0.1:0"];
     // npx hands no signal on: a group of its own, which is ended as one.

@@ -21,7 +21,8 @@ export function launchChromium(): Promise<Browser> {
   });
 }
 
-function findChromium(): string {
+/** The program to test with. */
+export function findChromium(): string {
   const named = process.env.CHROMIUM_BIN;
   if (named) return named;
   for (const name of NAMES) {

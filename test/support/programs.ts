@@ -34,11 +34,3 @@ export function installPackage(name: string): string | undefined {
   execFileSync("flock", locked, { env, stdio: ["ignore", "ignore", "inherit"], timeout: 580_000 });
   return onPath(name);
 }
-
-// node test/support/programs.ts PROGRAM...: installs those that are not there.
-if (import.meta.main) {
-  for (const name of process.argv.slice(2)) {
-    if ((onPath(name) ?? installPackage(name)) === undefined)
-      process.stderr.write(`${name} is to be installed by hand\n`);
-  }
-}
