@@ -6,6 +6,7 @@ import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { startRelay } from "../support/relay.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
+import { ROUNDS_MS, watchCutOffs } from "../support/undisturbed.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -15,16 +16,20 @@ afterEach(async () => {
 
 const SOON = { timeout: 20_000 };
 
-test("a breaker that opens and closes is told to the others when Redis can be reached again; what is lost is counted", async () => {
-  const redis = await startRedis();
-  cleanups.push(() => redis.stop());
-  const origin = await startOrigin((_request, response) => {
-    response.setHeader("cache-control", "max-age=600").end("hello");
-  });
-  cleanups.push(() => origin.close());
-  // Who hears nothing while the others tell has lost that for good: where the machine stands still, others begin anew.
-  while (!(await isToldAndCounted(redis, origin)));
-}, 180_000);
+test(
+  "a breaker that opens and closes is told to the others when Redis can be reached again; what is lost is counted",
+  async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const origin = await startOrigin((_request, response) => {
+      response.setHeader("cache-control", "max-age=600").end("hello");
+    });
+    cleanups.push(() => origin.close());
+    // Who hears nothing while the others tell has lost that for good: where the machine stands still, others begin anew.
+    while (!(await isToldAndCounted(redis, origin)));
+  },
+  ROUNDS_MS,
+);
 
 /** Two sidecars, one of which cannot reach Redis for a while. False: the other could not either, and nothing is to be expected. */
 async function isToldAndCounted(redis: TestRedis, origin: Origin): Promise<boolean> {
@@ -40,8 +45,8 @@ routes:
 `);
   const [one, two] = await Promise.all([through(relay.port), through(redis.port)]);
   await Promise.all([one, two].map((sidecar) => sidecar.line(({ msg }) => msg === "store ok")));
-  const started = two.lines.length;
-  const isCutOff = () => two.lines.slice(started).some(({ msg }) => msg === "store degraded");
+  const cutOffs = watchCutOffs([two]);
+  const isCutOff = () => cutOffs().length > 0;
   const [own, others] = await Promise.all([streamOf(one), streamOf(two)]);
   const ofOne = () => others().filter(({ sidecar, seq }) => sidecar === own()[0]?.sidecar && seq !== undefined);
   const isOpen = () => own().findLast(isOfBreaker)?.open === true;

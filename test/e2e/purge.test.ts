@@ -5,7 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { startOrigin } from "../support/origin.ts";
 import { startRedis } from "../support/redis.ts";
 import { type SidecarProcess, startSidecarProcess } from "../support/sidecar.ts";
-import { watchCutOffs } from "../support/undisturbed.ts";
+import { ROUNDS_MS, watchCutOffs } from "../support/undisturbed.ts";
 
 const cleanups: (() => unknown)[] = [];
 
@@ -75,10 +75,14 @@ routes: [{ path: "/*", cache: { tags: [everything] } }]`;
   expect(await isHit(two)).toBe(true);
 });
 
-test("what happens in one sidecar is shown by the other, in order", async () => {
-  // Who loses Redis for a moment never hears what was told meanwhile.
-  while (!(await isShownInOrder()));
-}, 180_000);
+test(
+  "what happens in one sidecar is shown by the other, in order",
+  async () => {
+    // Who loses Redis for a moment never hears what was told meanwhile.
+    while (!(await isShownInOrder()));
+  },
+  ROUNDS_MS,
+);
 
 /** False: the machine stood still, and nothing is to be expected. */
 async function isShownInOrder(): Promise<boolean> {

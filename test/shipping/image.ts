@@ -128,9 +128,9 @@ function moved({ declaredWorkdir, workdir }: Image, text: string): string {
   return text.replaceAll(new RegExp(`(?<![\\w/.])${declaredWorkdir}(?![\\w.-])`, "g"), workdir);
 }
 
-/** Without what npm and vitest say to the processes of this checkout. */
-function inherited(): NodeJS.ProcessEnv {
+/** The environment without what npm and vitest say to the processes of this checkout. */
+export function inherited(): NodeJS.ProcessEnv {
   const isOurs =
-    /^(?:npm_(?!config_(?:registry|userconfig|cafile|fetch_|.*proxy))|NODE(?!_EXTRA_CA_CERTS|_USE_)|VITEST|INIT_CWD)/i;
+    /^(?:npm_(?!config_(?:registry|cache|userconfig|cafile|fetch_|.*proxy))|NODE(?!_EXTRA_CA_CERTS|_USE_)|VITEST|INIT_CWD)/i;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isOurs.test(name)));
 }

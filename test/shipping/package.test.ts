@@ -12,6 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { jsonSchemaText } from "../../src/config/json-schema.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
+import { inherited } from "./image.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const MAJORS = ["22", "24", "26"];
@@ -60,15 +61,8 @@ function nodePackage(): string {
   return `${prefix}-${process.platform}-${process.arch}`;
 }
 
-/** Without what npm and vitest say to the processes of this checkout. */
 function environment(major: string): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(
-    ([name]) =>
-      !/^(?:npm_(?!config_(?:registry|cache|userconfig|cafile|fetch_|.*proxy))|NODE(?!_EXTRA_CA_CERTS|_USE_)|VITEST|INIT_CWD)/i.test(
-        name,
-      ),
-  );
-  return { ...Object.fromEntries(kept), PATH: [join(folder, major), process.env.PATH].join(delimiter) };
+  return { ...inherited(), PATH: [join(folder, major), process.env.PATH].join(delimiter) };
 }
 
 async function npm(args: readonly string[], cwd: string): Promise<string> {
