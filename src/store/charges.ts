@@ -28,6 +28,12 @@ interface Charged {
   readonly waitMs: number;
 }
 
+/** Where quotas are. */
+interface Where {
+  readonly to: Sender;
+  readonly keys: Pick<RedisKeys, "limit">;
+}
+
 const NUMBERS_PER_QUOTA = 5;
 
 export class Charge {
@@ -48,23 +54,20 @@ export class Charge {
   }
 
   /** Resolves with what `answered` is to be told. */
-  async send(to: Sender, keys: Pick<RedisKeys, "limit">): Promise<unknown> {
-    try {
-      return await this.#run(this.#questions, this.#extras, { to, keys });
-    } catch (error) {
-      if (!(error instanceof Error && error.message.startsWith("TRYAGAIN"))) throw error;
-      // Some are on either side of the move: one by one each is found.
-      const single = (question: LimitQuestion, i: number) =>
-        this.#run([question], [this.#extras[i] ?? 0], { to, keys });
-      return combined(await Promise.all(this.#questions.map(single)));
-    }
+  send(to: Sender, keys: Pick<RedisKeys, "limit">): Promise<unknown> {
+    const charged = this.#run(this.#questions, this.#extras, { to, keys });
+    // One by itself is always found.
+    return this.#questions.length === 1 ? charged : charged.catch((error) => this.#apart(error, { to, keys }));
   }
 
-  #run(
-    questions: readonly LimitQuestion[],
-    extras: readonly number[],
-    { to, keys }: { to: Sender; keys: Pick<RedisKeys, "limit"> },
-  ): Promise<unknown> {
+  /** One by one each is found, where some are on either side of a move; rejects with any other error. */
+  async #apart(error: unknown, where: Where): Promise<unknown> {
+    if (!(error instanceof Error && error.message.startsWith("TRYAGAIN"))) throw error;
+    const single = (question: LimitQuestion, i: number) => this.#run([question], [this.#extras[i] ?? 0], where);
+    return combined(await Promise.all(this.#questions.map(single)));
+  }
+
+  #run(questions: readonly LimitQuestion[], extras: readonly number[], { to, keys }: Where): Promise<unknown> {
     const args = [String(this.#asked)];
     questions.forEach(({ algorithm, limit, windowMs, burst = limit, enforced = true }, i) => {
       const numbers = [String(limit), String(windowMs), String(burst)];
